@@ -1,0 +1,105 @@
+/*-------------------------------------------------------------------------
+ *
+ * bc_holds.c
+ *	  What lets a capture wait for a person's approval.
+ *
+ * None of these is proof that the order must not be captured; each of them is
+ * a reason why a program should not decide it.  All are named at once, so
+ * that a person decides once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "bc_holds.h"
+
+#include "bc_text.h"
+
+#define STATUS_TO_VERIFY 12
+#define FAILED_STATUSES "declined\nvoid"
+
+/* prototypes of private functions */
+static void hold(const BcInquiry *inquiry, BcResult *result, const char *format,...)
+			__attribute__((format(printf, 3, 4)));
+static void hold_currency_or_amount(const BcInquiry *inquiry, BcResult *result);
+static bool is_amount_settled(const BcInquiry *inquiry);
+
+void
+bc_holds_order(const BcInquiry *inquiry, BcResult *result)
+{
+	const BcRemoteOrder *remote = &inquiry->remote;
+
+	if (remote->status_id == STATUS_TO_VERIFY)
+		hold(inquiry, result, "the order awaits manual verification at the store");
+	if (bc_text_listed(remote->payment_status, FAILED_STATUSES))
+		hold(inquiry, result, "a payment before was %s", remote->payment_status);
+	if (!remote->method_listed)
+		hold(inquiry, result, "\"%s\" is none of the store's offline payment methods",
+			 remote->method);
+	if (remote->part_paid)
+		hold(inquiry, result, "store credit or a gift certificate was used");
+	hold_currency_or_amount(inquiry, result);
+}
+
+/* Amounts in different currencies say nothing about each other. */
+static void
+hold_currency_or_amount(const BcInquiry *inquiry, BcResult *result)
+{
+	const BcOrder *order = inquiry->order;
+	const BcRemoteOrder *remote = &inquiry->remote;
+	char		total[BC_AMOUNT_MAX];
+	const char *amount = order->amount ? order->amount : "nothing";
+	const char *currency = order->currency ? order->currency : "no currency";
+
+	bc_amount_print(&remote->total, total, sizeof(total));
+	if (!bc_text_same(currency, remote->currency))
+		hold(inquiry, result, "the store wants %s %s, Odoo settled %s %s",
+			 total, remote->currency, amount, currency);
+	else if (!is_amount_settled(inquiry))
+		hold(inquiry, result, "the store wants %s %s, Odoo settled %s (tolerance %s)",
+			 total, remote->currency, amount,
+			 order->tolerance ? order->tolerance : "0");
+}
+
+static bool
+is_amount_settled(const BcInquiry *inquiry)
+{
+	BcAmount	settled;
+	BcAmount	tolerance;
+
+	if (!bc_amount_parse(inquiry->order->tolerance, &tolerance))
+		tolerance.units = 0;
+	return bc_amount_parse(inquiry->order->amount, &settled) &&
+		bc_amount_within(&inquiry->remote.total, &settled, &tolerance);
+}
+
+void
+bc_holds_transactions(const BcInquiry *inquiry, BcResult *result)
+{
+	const BcSeen *seen = &inquiry->seen;
+
+	if (seen->ours_not_ok > 0)
+		hold(inquiry, result, "the store recorded a capture of ours, but not as successful");
+	if (seen->unclear > 0)
+		hold(inquiry, result, "a transaction's outcome is not clear");
+	if (inquiry->purpose == BC_READ_BACK)
+		return;
+	if (seen->declined + seen->voided + seen->authorized > 0)
+		hold(inquiry, result, "a payment through \"%s\" failed before", seen->gateway);
+	if (seen->part_payments > 0)
+		hold(inquiry, result, "part was paid by store credit or gift certificate");
+}
+
+static void
+hold(const BcInquiry *inquiry, BcResult *result, const char *format,...)
+{
+	bool		first = result->reason[0] == '\0';
+	bool		approved = inquiry->order->approved;
+	va_list		args;
+
+	if (!approved)
+		result->verdict = BC_HELD;
+	bc_text_append(result->reason, sizeof(result->reason), "%s",
+				   !first ? "; " : approved ? "approved although " : "");
+	va_start(args, format);
+	bc_text_vappend(result->reason, sizeof(result->reason), format, args);
+	va_end(args);
+}

@@ -1,0 +1,329 @@
+/*-------------------------------------------------------------------------
+ *
+ * eligibility.c
+ *	  bcpaid_can_mark(), bcpaid_why_not() and their kin.
+ *
+ * The rule itself is SQL (src/sql/30-eligibility.sql); this file runs it as
+ * the owner of Odoo's tables, and keeps its errors out of Odoo's way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+#include "attachment.h"
+#include "eligibility.h"
+
+/* Columns of the judge query, see 30-eligibility.sql. */
+#define JUDGE_ORDER_ID		1
+#define JUDGE_CAN_MARK		8
+#define JUDGE_CAPTURE_ID	11
+#define JUDGE_STATE			12
+
+typedef struct SetWork
+{
+	ArrayType  *order_ids;
+	ReturnSetInfo *result;
+} SetWork;
+
+typedef struct OneWork
+{
+	int			order_id;
+	bool		found;
+	Judgement	judgement;
+} OneWork;
+
+/* prototypes of private functions */
+static void judge_one(void *arg);
+static void judge_set(void *arg);
+static void run_judge(ArrayType *order_ids);
+static bool bool_value(HeapTuple row, TupleDesc desc, int column);
+static void put_all_rows(ReturnSetInfo *result);
+static Datum put_order_ids(FunctionCallInfo fcinfo, OdooQuery query, Datum *values);
+static void put_explanation(ReturnSetInfo *result, const char *condition,
+							const char *detail);
+static void explain(void *arg);
+
+PG_FUNCTION_INFO_V1(bcpaid_can_mark);
+PG_FUNCTION_INFO_V1(bcpaid_can_mark_set);
+PG_FUNCTION_INFO_V1(bcpaid_why_not);
+PG_FUNCTION_INFO_V1(bcpaid_judge);
+PG_FUNCTION_INFO_V1(bcpaid_resolve);
+PG_FUNCTION_INFO_V1(bcpaid_unswept);
+PG_FUNCTION_INFO_V1(bcpaid_connector_token);
+
+bool
+eligibility_caller_may(uint64 right)
+{
+	Oid			table = attachment_order_table();
+
+	return OidIsValid(table) &&
+		pg_class_aclcheck(table, GetUserId(), right) == ACLCHECK_OK;
+}
+
+/* Is the order eligible?  Whatever goes wrong means no. */
+Datum
+bcpaid_can_mark(PG_FUNCTION_ARGS)
+{
+	OneWork		work = {0};
+
+	if (PG_ARGISNULL(0) || !eligibility_caller_may(ACL_SELECT))
+		PG_RETURN_BOOL(false);
+
+	work.order_id = PG_GETARG_INT32(0);
+	PG_RETURN_BOOL(attachment_try(judge_one, &work) &&
+				   work.found && work.judgement.can_mark);
+}
+
+static void
+judge_one(void *arg)
+{
+	OneWork    *work = arg;
+
+	work->found = eligibility_judge(work->order_id, &work->judgement);
+}
+
+bool
+eligibility_judge(int order_id, Judgement *judgement)
+{
+	Datum		element = Int32GetDatum(order_id);
+	HeapTuple	row;
+	TupleDesc	desc;
+	bool		is_null;
+	bool		found;
+
+	SPI_connect();
+	run_judge(construct_array(&element, 1, INT4OID, 4, true, TYPALIGN_INT));
+	found = SPI_processed == 1;
+	if (found)
+	{
+		Datum		capture;
+		char	   *state;
+
+		row = SPI_tuptable->vals[0];
+		desc = SPI_tuptable->tupdesc;
+		capture = SPI_getbinval(row, desc, JUDGE_CAPTURE_ID, &is_null);
+		state = SPI_getvalue(row, desc, JUDGE_STATE);
+		judgement->order_id = order_id;
+		judgement->capture_id = is_null ? 0 : DatumGetInt64(capture);
+		judgement->can_mark = bool_value(row, desc, JUDGE_CAN_MARK);
+		judgement->is_captured_or_under_way = state != NULL &&
+			strcmp(state, "refused") != 0 && strcmp(state, "held") != 0 &&
+			strcmp(state, "cancelled") != 0 && strcmp(state, "not_ours") != 0;
+	}
+	SPI_finish();
+	return found;
+}
+
+static void
+run_judge(ArrayType *order_ids)
+{
+	Datum		value = PointerGetDatum(order_ids);
+
+	attachment_query(ODOO_JUDGE, &value, true);
+}
+
+static bool
+bool_value(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		is_null;
+	Datum		value = SPI_getbinval(row, desc, column, &is_null);
+
+	return !is_null && DatumGetBool(value);
+}
+
+/* The set form: one query for a whole list; ids that are no order are left out. */
+Datum
+bcpaid_can_mark_set(PG_FUNCTION_ARGS)
+{
+	SetWork		work;
+
+	InitMaterializedSRF(fcinfo, 0);
+	work.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	if (!PG_ARGISNULL(0) && eligibility_caller_may(ACL_SELECT))
+	{
+		work.order_ids = PG_GETARG_ARRAYTYPE_P(0);
+		(void) attachment_try(judge_set, &work);
+	}
+	return (Datum) 0;
+}
+
+static void
+judge_set(void *arg)
+{
+	SetWork    *work = arg;
+
+	SPI_connect();
+	run_judge(work->order_ids);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		nulls[2] = {false, false};
+		Datum		values[2];
+
+		values[0] = SPI_getbinval(row, desc, JUDGE_ORDER_ID, &nulls[0]);
+		values[1] = BoolGetDatum(bool_value(row, desc, JUDGE_CAN_MARK));
+		tuplestore_putvalues(work->result->setResult, work->result->setDesc,
+							 values, nulls);
+	}
+	SPI_finish();
+}
+
+/* bcpaid.judge(int[]): every fact, for our own SQL; granted to nobody. */
+Datum
+bcpaid_judge(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	run_judge(PG_GETARG_ARRAYTYPE_P(0));
+	put_all_rows((ReturnSetInfo *) fcinfo->resultinfo);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* bcpaid.resolve(payments, moves, lines) and bcpaid.unswept(after, at_most): order ids. */
+Datum
+bcpaid_resolve(PG_FUNCTION_ARGS)
+{
+	Datum		values[3] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+
+	return put_order_ids(fcinfo, ODOO_RESOLVE, values);
+}
+
+Datum
+bcpaid_unswept(PG_FUNCTION_ARGS)
+{
+	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+
+	return put_order_ids(fcinfo, ODOO_SWEEP, values);
+}
+
+static Datum
+put_order_ids(FunctionCallInfo fcinfo, OdooQuery query, Datum *values)
+{
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SPI_connect();
+	attachment_query(query, values, true);
+	put_all_rows((ReturnSetInfo *) fcinfo->resultinfo);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+Datum
+bcpaid_connector_token(PG_FUNCTION_ARGS)
+{
+	Datum		store_id = PG_GETARG_DATUM(0);
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *token = NULL;
+
+	SPI_connect();
+	if (attachment_has(ODOO_TOKEN))
+	{
+		attachment_query(ODOO_TOKEN, &store_id, true);
+		if (SPI_processed == 1)
+			token = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		token = token == NULL ? NULL : MemoryContextStrdup(caller, token);
+	}
+	SPI_finish();
+	if (token == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(token));
+}
+
+static void
+put_all_rows(ReturnSetInfo *result)
+{
+	if (SPI_tuptable->tupdesc->natts != result->setDesc->natts)
+		elog(ERROR, "query returned %d columns instead of %d",
+			 SPI_tuptable->tupdesc->natts, result->setDesc->natts);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+}
+
+/* Every condition with its fact; a broken profile is told as a condition, too. */
+Datum
+bcpaid_why_not(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result;
+	SetWork		work;
+	const char *missing;
+
+	InitMaterializedSRF(fcinfo, 0);
+	result = (ReturnSetInfo *) fcinfo->resultinfo;
+	if (!OidIsValid(attachment_order_table()))
+		put_explanation(result, "profile", "this database has no table sale_order");
+	else if (!eligibility_caller_may(ACL_SELECT))
+		put_explanation(result, "access", "you may not read sale_order");
+	else if (!attachment_exists())
+		put_explanation(result, "profile", "bcpaid is not attached: run SELECT bcpaid.attach()");
+	else if ((missing = attachment_missing_column()) != NULL)
+		put_explanation(result, "profile",
+						psprintf("column %s is gone: run SELECT bcpaid.attach() again", missing));
+	else if (PG_ARGISNULL(0))
+		put_explanation(result, "link", "no order given");
+	else
+	{
+		work.order_ids = construct_array(&fcinfo->args[0].value, 1, INT4OID, 4,
+										 true, TYPALIGN_INT);
+		work.result = result;
+		if (!attachment_try(explain, &work))
+			put_explanation(result, "profile",
+							"the profile's queries fail: SELECT * FROM bcpaid.doctor() says why");
+	}
+	return (Datum) 0;
+}
+
+static void
+explain(void *arg)
+{
+	SetWork    *work = arg;
+	Datum		order_id = Int32GetDatum(*(int32 *) ARR_DATA_PTR(work->order_ids));
+
+	SPI_connect();
+	attachment_query(ODOO_EXPLAIN, &order_id, true);
+	put_all_rows(work->result);
+	SPI_finish();
+}
+
+static void
+put_explanation(ReturnSetInfo *result, const char *condition, const char *detail)
+{
+	Datum		values[3] = {CStringGetTextDatum(condition), BoolGetDatum(false),
+	CStringGetTextDatum(detail)};
+	bool		nulls[3] = {false, false, false};
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+char *
+eligibility_why_not(int order_id)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		value = Int32GetDatum(order_id);
+	char	   *why = NULL;
+
+	SPI_connect();
+	attachment_query(ODOO_EXPLAIN, &value, true);
+	for (uint64 i = 0; i < SPI_processed && why == NULL; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		if (!bool_value(row, desc, 2))
+		{
+			MemoryContextSwitchTo(caller);
+			why = psprintf("%s: %s", SPI_getvalue(row, desc, 1),
+						   SPI_getvalue(row, desc, 3));
+		}
+	}
+	SPI_finish();
+	return why;
+}

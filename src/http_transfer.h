@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * http_transfer.h
+ *	  One request and what came back: a libcurl easy handle with its limits.
+ *
+ * Private to http.c and http_multi.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BCPAID_HTTP_TRANSFER_H
+#define BCPAID_HTTP_TRANSFER_H
+
+#include <curl/curl.h>
+
+#include "lib/ilist.h"
+
+#include "http.h"
+#include "http_target.h"
+
+typedef struct HttpTransfer
+{
+	dlist_node	node;			/* in one of http.c's lists */
+	bool		running;		/* in the multi handle */
+	HttpDone	done;
+	void	   *arg;
+	int64		started_ms;
+	CURL	   *easy;
+	struct curl_slist *headers;
+	struct curl_slist *addresses;
+	char	   *body;			/* ours */
+	char	   *received;		/* the store's, zero terminated */
+	size_t		received_length;
+	size_t		header_length;
+	const char *too_long;		/* a limit was hit, in words */
+	char		errors[CURL_ERROR_SIZE];
+	HttpAnswer	answer;
+} HttpTransfer;
+
+/* NULL when out of memory; what else is wrong stands in answer.error. */
+extern HttpTransfer *transfer_new(const HttpRequest *request, const HttpTarget *target,
+								  HttpDone done, void *arg);
+extern void transfer_free(HttpTransfer *transfer);
+
+/* The last settings, when it is about to run: addresses (may be NULL), time left. */
+extern bool transfer_prepare(HttpTransfer *transfer, const HttpTarget *target,
+							 const char *addresses, long time_left_ms);
+
+/* It failed before libcurl had it: nothing was sent. */
+extern void transfer_fail(HttpTransfer *transfer, const char *error);
+
+/* Fill the answer from what libcurl says of the finished transfer. */
+extern void transfer_finish(HttpTransfer *transfer, CURLcode code);
+
+#endif							/* BCPAID_HTTP_TRANSFER_H */

@@ -1,0 +1,264 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *	  One process for the server: starts a worker where work is due.
+ *
+ * Connected to no database, so that it stands in the way of none.  It sleeps
+ * on its latch until somebody commits work, a worker leaves, or a database is
+ * due by the clock.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "wake.h"
+#include "worker.h"
+
+#define NO_SLOT_PAUSE	1000	/* ms, when max_worker_processes is used up */
+#define FAILED_PAUSE	60000	/* ms, when a worker could not even connect */
+#define VISIT_AGAIN		60000	/* ms, when the shared table overflowed */
+
+typedef struct Running
+{
+	BackgroundWorkerHandle *handle; /* NULL: free */
+	Oid			database;
+} Running;
+
+static Running running[64];		/* as many as bcpaid.max_workers allows */
+static bool no_slot_reported = false;
+
+/* prototypes of private functions */
+static void say_goodbye(int code, Datum arg);
+static void add_all_databases(void);
+static bool database_exists(Oid database);
+static void collect_finished(void);
+static TimestampTz start_due_workers(void);
+static int	free_slot(void);
+static bool start_worker(int slot, const WakeTurn *turn);
+static void nap(TimestampTz until);
+
+void
+launcher_register(void)
+{
+	BackgroundWorker worker = {0};
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 5;
+	strlcpy(worker.bgw_library_name, WORKER_LIBRARY, BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "bcpaid_launcher_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_name, "bcpaid launcher", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "bcpaid launcher", BGW_MAXLEN);
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+bcpaid_launcher_main(Datum arg)
+{
+	bool		visit = true;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	wake_launcher_starts();
+	before_shmem_exit(say_goodbye, (Datum) 0);
+
+	/* Until SIGTERM, which CHECK_FOR_INTERRUPTS() turns into an exit. */
+	for (;;)
+	{
+		TimestampTz next;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+
+		collect_finished();
+		if (visit)
+			add_all_databases();
+		next = start_due_workers();
+		visit = wake_overflowed();
+		if (visit)
+			next = Min(next, TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														 VISIT_AGAIN));
+		nap(next);
+	}
+}
+
+static void
+say_goodbye(int code, Datum arg)
+{
+	wake_launcher_ends();
+}
+
+/* Nothing is known after a start: have each database visited once. */
+static void
+add_all_databases(void)
+{
+	Relation	databases;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	databases = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(databases, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (database->datallowconn && !database->datistemplate)
+			wake_add(database->oid);
+	}
+	table_endscan(scan);
+	table_close(databases, AccessShareLock);
+	CommitTransactionCommand();
+}
+
+static bool
+database_exists(Oid database)
+{
+	HeapTuple	tuple;
+	bool		connectable = false;
+
+	StartTransactionCommand();
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	if (HeapTupleIsValid(tuple))
+	{
+		connectable = ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
+		ReleaseSysCache(tuple);
+	}
+	CommitTransactionCommand();
+	return connectable;
+}
+
+/*
+ * A worker that left has said so itself; one that could not even connect has
+ * not, and its database waits.
+ */
+static void
+collect_finished(void)
+{
+	for (int i = 0; i < lengthof(running); i++)
+	{
+		pid_t		pid;
+
+		if (running[i].handle == NULL ||
+			GetBackgroundWorkerPid(running[i].handle, &pid) != BGWH_STOPPED)
+			continue;
+		wake_turn_over(running[i].database, FAILED_PAUSE);
+		pfree(running[i].handle);
+		running[i].handle = NULL;
+	}
+}
+
+/* Returns when to look again. */
+static TimestampTz
+start_due_workers(void)
+{
+	TimestampTz next = DT_NOEND;
+	WakeTurn	turn;
+	int			slot;
+
+	while ((slot = free_slot()) >= 0 && wake_next_turn(&turn, &next))
+	{
+		if (!database_exists(turn.database))
+			wake_forget(turn.database);
+		else if (!start_worker(slot, &turn))
+		{
+			wake_turn_over(turn.database, NO_SLOT_PAUSE);
+			return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_SLOT_PAUSE);
+		}
+	}
+	return slot < 0 ? DT_NOEND : next;
+}
+
+static int
+free_slot(void)
+{
+	int			vacant = -1;
+	int			used = 0;
+
+	for (int i = 0; i < lengthof(running); i++)
+	{
+		if (running[i].handle != NULL)
+			used++;
+		else if (vacant < 0)
+			vacant = i;
+	}
+	return used < bcpaid_max_workers ? vacant : -1;
+}
+
+static bool
+start_worker(int slot, const WakeTurn *turn)
+{
+	BackgroundWorker worker = {0};
+	WorkerStart start = {turn->owner};
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	bool		started;
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_main_arg = ObjectIdGetDatum(turn->database);
+	worker.bgw_notify_pid = MyProcPid;
+	memcpy(worker.bgw_extra, &start, sizeof(start));
+	strlcpy(worker.bgw_library_name, WORKER_LIBRARY, BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "bcpaid_worker_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "bcpaid worker", BGW_MAXLEN);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "bcpaid worker for database %u", turn->database);
+
+	started = RegisterDynamicBackgroundWorker(&worker, &running[slot].handle);
+	MemoryContextSwitchTo(caller);
+	running[slot].database = turn->database;
+	if (!started)
+	{
+		running[slot].handle = NULL;
+		if (!no_slot_reported)
+			ereport(LOG,
+					(errmsg("bcpaid cannot start a worker: max_worker_processes is used up"),
+					 errhint("It goes on when a worker process ends.  Increase max_worker_processes.")));
+	}
+	no_slot_reported = !started;
+	return started;
+}
+
+static void
+nap(TimestampTz until)
+{
+	long		timeout = -1;
+	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
+
+	if (until != DT_NOEND)
+	{
+		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		timeout = Min(timeout, 3600 * 1000L);
+		events |= WL_TIMEOUT;
+	}
+	pgstat_report_activity(STATE_IDLE, NULL);
+	(void) WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+}

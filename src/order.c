@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * order.c
+ *	  Set orders in Odoo to Captured.
+ *
+ * The ledger holds the truth; sale_order only shows it.  So this is one tiny
+ * transaction an order, which does not wait for Odoo: if somebody holds the
+ * row, it comes again later.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "attachment.h"
+#include "miscadmin.h"
+#include "order.h"
+#include "pace.h"
+#include "queue.h"
+#include "work.h"
+
+#define ORDERS_AT_ONCE	200
+#define LOCKED_RETRY_MS 500
+
+typedef struct Due
+{
+	int64	   *captures;
+	int		   *orders;
+	int			n;
+} Due;
+
+typedef struct Apply
+{
+	int64		capture;
+	int			order;
+} Apply;
+
+/* prototypes of private functions */
+static void find_due(void *arg);
+static void apply(void *arg);
+static void apply_failed(void *arg);
+
+void
+order_apply_due(void)
+{
+	Due			due = {NULL, NULL, 0};
+
+	if (work_run("looking for settled captures", find_due, &due) == WORK_FAILED)
+		return;
+
+	for (int i = 0; i < due.n; i++)
+	{
+		Apply		one = {due.captures[i], due.orders[i]};
+
+		CHECK_FOR_INTERRUPTS();
+		if (work_run("setting an order to Captured", apply, &one) == WORK_FAILED)
+			(void) work_run("setting an order to Captured", apply_failed, &one);
+	}
+}
+
+static void
+find_due(void *arg)
+{
+	Due		   *due = arg;
+
+	due->n = queue_unapplied(ORDERS_AT_ONCE, &due->captures, &due->orders);
+}
+
+/* The order and its capture change together, or not at all. */
+static void
+apply(void *arg)
+{
+	Apply	   *one = arg;
+	Datum		order = Int32GetDatum(one->order);
+	char	   *outcome;
+
+	attachment_query(ODOO_APPLY, &order, false);
+	outcome = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (outcome == NULL)
+		elog(ERROR, "the profile's apply query returned nothing");
+	queue_applied(one->capture, outcome,
+				  strcmp(outcome, "locked") == 0 ? "somebody is working on the order in Odoo" : NULL,
+				  LOCKED_RETRY_MS);
+}
+
+/* Something in Odoo refuses the update: the capture stands, and is shown with it. */
+static void
+apply_failed(void *arg)
+{
+	Apply	   *one = arg;
+
+	queue_applied(one->capture, "failed",
+				  psprintf("Odoo refused the status: %s", work_error()),
+				  pace_backoff_ms(3));
+}

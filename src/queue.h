@@ -1,0 +1,95 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue.h
+ *	  The ledger, as the worker sees it.
+ *
+ * The only C that knows the queue: each function calls the SQL function of
+ * the same name (src/sql/40-queue.sql and after), elevated.  All run inside
+ * work_run().
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BCPAID_QUEUE_H
+#define BCPAID_QUEUE_H
+
+#include "datatype/timestamp.h"
+
+#include "bigcommerce.h"
+
+/* A capture that was claimed, with all that a conversation needs. */
+typedef struct QueueClaim
+{
+	int64		id;
+	int			order_id;
+	bool		unknown;		/* sent before, outcome not known */
+	int			absent_reads;	/* agreeing reads that did not find it */
+	int			failures;
+	int			sends;
+	TimestampTz sent_at;
+	int			store_failures; /* in a row, before this conversation */
+	bool		read_back;		/* this store's first write was read back */
+	float		quota_reserve;
+	bool		has_token;
+	BcStore		store;
+	BcOrder		order;
+} QueueClaim;
+
+/* What becomes of it. */
+typedef struct QueueMove
+{
+	int64		id;
+	const char *from_states;	/* array literal: in no other state is it moved */
+	const char *to_state;
+	const char *reason;			/* or NULL */
+	int			delay_ms;		/* until due; -1: for ever */
+	bool		failed;			/* counts towards bcpaid.max_attempts */
+	bool		absent;			/* one more read that did not find it */
+	const char *amount;			/* as written to the store, or NULL */
+	const char *currency;
+	const char *transaction_id;
+	const char *captured_by;
+	const char *warning;
+} QueueMove;
+
+typedef struct QueueWish
+{
+	int64		id;
+	const char *odoo_amount;	/* as it was when the store was looked at */
+	const char *amount;			/* as will be sent */
+	const char *currency;
+	bool		granted;
+} QueueWish;
+
+typedef struct QueueRoom
+{
+	int			store_id;
+	int			room;
+} QueueRoom;
+
+extern bool queue_unfinished(void);
+extern void queue_recover(int silence_ms);
+extern bool queue_take_candidates(int at_most);
+extern bool queue_sweep(int at_most);
+
+/* Claims, in work_context(); their number is returned. */
+extern int	queue_claim(const QueueRoom *rooms, int nrooms, const int64 *busy,
+						int nbusy, int default_room, QueueClaim **claims);
+
+/* Sets `granted` of those whose intent is part of this transaction. */
+extern void queue_intend(QueueWish *wishes, int nwishes);
+
+extern char *queue_environment_problem(void);
+extern void queue_attempt(int64 id, const BcResult *result);
+
+/* False if the capture was moved by a person meanwhile. */
+extern bool queue_settle(const QueueMove *move);
+extern void queue_warn(int64 id, const char *warning);
+extern void queue_store(int store_id, const char *condition, const char *detail,
+						int delay_ms);
+
+extern int	queue_unapplied(int at_most, int64 **ids, int **order_ids);
+extern void queue_applied(int64 id, const char *outcome, const char *detail,
+						  int delay_ms);
+extern TimestampTz queue_next_due(bool may_send, bool *sweep_is_due);
+
+#endif							/* BCPAID_QUEUE_H */

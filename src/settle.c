@@ -1,0 +1,293 @@
+/*-------------------------------------------------------------------------
+ *
+ * settle.c
+ *	  What follows from what a store said: one rule for each verdict.
+ *
+ * The rule that matters most is absent_after_send(): when a second write is
+ * allowed after one whose outcome is not known.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "pace.h"
+#include "settle.h"
+#include "wake.h"
+
+#define AGREEING_READS	2		/* before a second write */
+#define READ_BACK_EVERY 100		/* captures of a store, after its first */
+#define CLOSED_RETRY_MS 60000	/* look again at a switch that is off */
+
+/* States from which a conversation's result moves a capture. */
+#define FROM_CLAIMED	"{claimed}"
+#define FROM_SENDING	"{sending}"
+#define FROM_UNKNOWN	"{unknown}"
+
+/* prototypes of private functions */
+static SettleStep after_look(const QueueClaim *claim, const BcResult *result, QueueMove *move);
+static SettleStep after_unknown(const QueueClaim *claim, const BcResult *result, QueueMove *move);
+static SettleStep absent_after_send(const QueueClaim *claim, QueueMove *move);
+static SettleStep after_send(const QueueClaim *claim, const BcResult *look,
+							 const BcResult *result, QueueMove *move);
+static void after_refused_way(const QueueClaim *claim, QueueMove *move);
+static bool may_write(QueueMove *move);
+static void captured(const BcResult *result, QueueMove *move);
+static void try_again(const QueueClaim *claim, const BcResult *result, QueueMove *move);
+static void judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store);
+
+SettleStep
+settle_decide(const QueueClaim *claim, const BcResult *look, const BcResult *result,
+			  QueueMove *move, SettleStore *store)
+{
+	memset(move, 0, sizeof(*move));
+	memset(store, 0, sizeof(*store));
+	move->id = claim->id;
+	move->reason = result->reason[0] != '\0' ? result->reason : NULL;
+	judge_store(claim, result, store);
+
+	if (result->purpose == BC_SEND)
+	{
+		move->from_states = FROM_SENDING;
+		return after_send(claim, look, result, move);
+	}
+	if (claim->unknown)
+	{
+		move->from_states = FROM_UNKNOWN;
+		return after_unknown(claim, result, move);
+	}
+	move->from_states = FROM_CLAIMED;
+	return after_look(claim, result, move);
+}
+
+static SettleStep
+after_look(const QueueClaim *claim, const BcResult *result, QueueMove *move)
+{
+	switch (result->verdict)
+	{
+		case BC_GO:
+			return may_write(move) ? SETTLE_INTEND : SETTLE_MOVE;
+		case BC_TAKEN:
+		case BC_TAKEN_BY_OTHER:
+			captured(result, move);
+			break;
+		case BC_HELD:
+			move->to_state = "held";
+			break;
+		case BC_REFUSED:
+			move->to_state = "refused";
+			break;
+		case BC_NOT_OURS:
+			move->to_state = "not_ours";
+			break;
+		case BC_STOP_STORE:
+			move->to_state = "queued";	/* goes on when the store is resumed */
+			break;
+		default:
+			try_again(claim, result, move);
+			break;
+	}
+	return SETTLE_MOVE;
+}
+
+/*
+ * Look after a write of unknown outcome.  Whatever the store says but
+ * "captured" or "not there" is for a person: money may have been recorded.
+ */
+static SettleStep
+after_unknown(const QueueClaim *claim, const BcResult *result, QueueMove *move)
+{
+	switch (result->verdict)
+	{
+		case BC_GO:
+			return absent_after_send(claim, move);
+		case BC_TAKEN:
+		case BC_TAKEN_BY_OTHER:
+			captured(result, move);
+			break;
+		case BC_HELD:
+		case BC_REFUSED:
+		case BC_NOT_OURS:
+			move->to_state = "held";
+			move->reason = psprintf("sent before, outcome not known; now: %s", result->reason);
+			break;
+		case BC_STOP_STORE:
+			move->to_state = "unknown";
+			break;
+		default:
+			try_again(claim, result, move);
+			move->to_state = "unknown";
+			break;
+	}
+	return SETTLE_MOVE;
+}
+
+/*
+ * Our marker is not there.  A read counts only once the request cannot be on
+ * its way any more and the store's reads have caught up; two that agree,
+ * settle_time apart, allow a second write.
+ */
+static SettleStep
+absent_after_send(const QueueClaim *claim, QueueMove *move)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz counts_from = claim->sent_at +
+		((int64) bcpaid_request_timeout + bcpaid_settle_time) * 1000;
+
+	move->to_state = "unknown";
+	if (now < counts_from)
+	{
+		move->reason = "sent, outcome not known; not there yet";
+		move->delay_ms = (counts_from - now) / 1000 + 1;
+		return SETTLE_MOVE;
+	}
+	if (claim->absent_reads + 1 < AGREEING_READS)
+	{
+		move->absent = true;
+		move->reason = "sent, outcome not known; one read did not find it";
+		move->delay_ms = bcpaid_settle_time;
+		return SETTLE_MOVE;
+	}
+	if (claim->sends >= bcpaid_max_attempts)
+	{
+		move->to_state = "held";
+		move->reason = psprintf("sent %d times, and never there", claim->sends);
+		return SETTLE_MOVE;
+	}
+	if (!may_write(move))
+	{
+		move->to_state = "unknown";
+		move->absent = true;
+		return SETTLE_MOVE;
+	}
+	return SETTLE_INTEND;
+}
+
+static SettleStep
+after_send(const QueueClaim *claim, const BcResult *look, const BcResult *result,
+		   QueueMove *move)
+{
+	switch (result->verdict)
+	{
+		case BC_TAKEN:
+			captured(result, move);
+			move->amount = look->amount;
+			move->currency = look->currency;
+			if (!claim->read_back || claim->id % READ_BACK_EVERY == 0)
+				return SETTLE_READ_BACK;
+			break;
+		case BC_REFUSED:
+		case BC_HELD:
+		case BC_NOT_OURS:
+			move->to_state = "refused";
+			break;
+		case BC_NO_WAY_A:
+			after_refused_way(claim, move);
+			break;
+		case BC_STOP_STORE:
+			move->to_state = "queued";
+			break;
+		case BC_NOT_SENT:
+		case BC_LOOK_AGAIN:
+			try_again(claim, result, move);
+			break;
+		default:
+			move->to_state = "unknown";
+			move->delay_ms = pace_backoff_ms(0);
+			break;
+	}
+	return SETTLE_MOVE;
+}
+
+static void
+after_refused_way(const QueueClaim *claim, QueueMove *move)
+{
+	if (claim->store.strategy == BC_BY_TRANSACTION_THEN_STATUS &&
+		!claim->store.no_transactions)
+		move->to_state = "queued";	/* the next look leads to way B */
+	else
+		move->to_state = "refused";
+}
+
+/* Is anything here in the way of writing to a store?  Then wait. */
+static bool
+may_write(QueueMove *move)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz silent_until = wake_quarantine_end();
+
+	move->to_state = "waiting";
+	move->delay_ms = CLOSED_RETRY_MS;
+	if (!bcpaid_enabled)
+		move->reason = "bcpaid.enabled is off";
+	else if (bcpaid_dry_run)
+		move->reason = "bcpaid.dry_run is on: would be captured";
+	else if (now < silent_until)
+	{
+		move->reason = "the server was not shut down cleanly: a request may still be on its way";
+		move->delay_ms = (silent_until - now) / 1000 + 1;
+	}
+	else
+		return true;
+	return false;
+}
+
+static void
+captured(const BcResult *result, QueueMove *move)
+{
+	move->to_state = "captured";
+	move->captured_by = result->verdict == BC_TAKEN ? "bcpaid" : "somebody else";
+	if (result->transaction_id[0] != '\0')
+		move->transaction_id = result->transaction_id;
+	if (result->verdict == BC_TAKEN && result->purpose == BC_SEND)
+		move->reason = NULL;
+}
+
+/*
+ * Not now.  What is the store's fault delays the store, and does not count
+ * against the capture.
+ */
+static void
+try_again(const QueueClaim *claim, const BcResult *result, QueueMove *move)
+{
+	move->to_state = "waiting";
+	move->delay_ms = result->retry_ms > 0 ? result->retry_ms : pace_backoff_ms(claim->failures);
+	if (result->store_unwell || result->throttled)
+		return;
+
+	move->failed = true;
+	if (claim->failures + 1 >= bcpaid_max_attempts)
+	{
+		move->to_state = "held";
+		move->reason = psprintf("gave up after %d tries: %s",
+								claim->failures + 1, result->reason);
+	}
+}
+
+static void
+judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store)
+{
+	store->detail = result->reason;
+	if (result->verdict == BC_STOP_STORE)
+		store->condition = "stop";
+	else if (result->verdict == BC_NO_WAY_A)
+		store->condition = "no_transactions";
+	else if (result->throttled)
+	{
+		store->condition = "full";
+		store->delay_ms = result->retry_ms > 0 ? result->retry_ms :
+			pace_backoff_ms(claim->store_failures);
+	}
+	else if (result->store_unwell)
+	{
+		store->condition = "unwell";
+		store->delay_ms = result->retry_ms > 0 ? result->retry_ms :
+			pace_backoff_ms(claim->store_failures);
+	}
+	else if (result->purpose == BC_SEND && result->verdict == BC_TAKEN)
+		store->condition = "well";
+	else if (result->purpose == BC_LOOK && claim->store_failures > 0)
+		store->condition = "well";
+}

@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * settle.h
+ *	  What follows from what a store said: one rule for each verdict.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BCPAID_SETTLE_H
+#define BCPAID_SETTLE_H
+
+#include "queue.h"
+
+typedef enum SettleStep
+{
+	SETTLE_MOVE,				/* write the move down; the conversation is over */
+	SETTLE_INTEND,				/* go on to the write */
+	SETTLE_READ_BACK			/* write the move down, then read the order once more */
+} SettleStep;
+
+/* What to write down of the store itself; condition NULL: nothing. */
+typedef struct SettleStore
+{
+	const char *condition;
+	const char *detail;
+	int			delay_ms;
+} SettleStore;
+
+/*
+ * The rules.  Pure: settings and the clock in, a decision out.  The strings
+ * of `move` and `store` live as long as `claim` and `result`, or are palloc'ed.
+ */
+extern SettleStep settle_decide(const QueueClaim *claim, const BcResult *look,
+								const BcResult *result,
+								QueueMove *move, SettleStore *store);
+
+#endif							/* BCPAID_SETTLE_H */

@@ -1,0 +1,173 @@
+/*
+ * The queue: how a capture comes into the ledger and moves through its
+ * states.  Called elevated, by the worker and by our own functions; granted
+ * to nobody.  Every move writes its row of history in the same statement.
+ */
+
+/* ---- into the ledger ---- */
+
+/*
+ * Judge orders after something happened to them: enqueue what is eligible by
+ * itself, wake what waited to be eligible again, note payments taken back.
+ */
+CREATE FUNCTION bcpaid.queue_judge(order_ids integer[], how text) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    added integer;
+BEGIN
+    WITH judged AS MATERIALIZED (
+        SELECT * FROM bcpaid.judge(order_ids)
+    ), enqueued AS (
+        INSERT INTO bcpaid.capture (store_hash, remote_order_id, order_id, store_id,
+                                    origin, requested_by, amount, currency, marker)
+        SELECT store_hash, remote_order_id, order_id, store_id,
+               how, 'bcpaid', amount, currency, bcpaid.marker(store_hash, remote_order_id)
+          FROM judged WHERE automatic
+         ORDER BY store_hash, remote_order_id
+            ON CONFLICT (store_hash, remote_order_id) DO NOTHING
+        RETURNING id, state
+    ), woken AS (
+        UPDATE bcpaid.capture c
+           SET due = pg_catalog.clock_timestamp()
+          FROM judged j
+         WHERE c.id = j.capture_id AND c.state = 'waiting' AND c.due = 'infinity'
+           AND (j.failed IS NULL OR j.failed = 'capture')
+    ), taken_back AS (
+        UPDATE bcpaid.capture c
+           SET taken_back_at = CASE WHEN j.paid THEN NULL ELSE pg_catalog.clock_timestamp() END
+          FROM judged j
+         WHERE c.id = j.capture_id AND c.order_id = j.order_id
+           AND c.state IN ('captured', 'applied')
+           AND (c.taken_back_at IS NULL) = (NOT j.paid)
+        RETURNING c.id, c.state, c.taken_back_at
+    ), told AS (
+        INSERT INTO bcpaid.history (capture_id, state, reason, by)
+        SELECT id, state, CASE WHEN taken_back_at IS NULL THEN 'the payment is there again'
+                               ELSE 'the payment was taken back after the capture' END, 'worker'
+          FROM taken_back
+         UNION ALL
+        SELECT id, state, how, 'worker' FROM enqueued
+    )
+    SELECT pg_catalog.count(*) INTO added FROM enqueued;
+    RETURN added;
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_judge(integer[], text) IS 'judge orders that changed and enqueue what is eligible by itself';
+
+/* Take candidates from their table and judge the orders they lead to; false when none was there. */
+CREATE FUNCTION bcpaid.queue_take_candidates(at_most integer) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    orders integer[];
+    moves integer[];
+    payments integer[];
+    lines integer[];
+    taken integer;
+BEGIN
+    WITH gone AS (
+        DELETE FROM bcpaid.candidate
+         WHERE ctid = ANY (ARRAY(SELECT ctid FROM bcpaid.candidate LIMIT at_most))
+        RETURNING kind, ref
+    )
+    SELECT pg_catalog.count(*),
+           pg_catalog.array_agg(DISTINCT ref) FILTER (WHERE kind = 'o'),
+           pg_catalog.array_agg(DISTINCT ref) FILTER (WHERE kind = 'm'),
+           pg_catalog.array_agg(DISTINCT ref) FILTER (WHERE kind = 'p'),
+           pg_catalog.array_agg(DISTINCT ref) FILTER (WHERE kind = 'l')
+      INTO taken, orders, moves, payments, lines
+      FROM gone;
+    IF taken = 0 THEN
+        RETURN false;
+    END IF;
+
+    orders := ARRAY(
+        SELECT pg_catalog.unnest(orders)
+         UNION
+        SELECT bcpaid.resolve(COALESCE(payments, '{}'), COALESCE(moves, '{}'), COALESCE(lines, '{}')));
+    IF orders <> '{}' THEN
+        PERFORM bcpaid.queue_judge(orders, 'payment');
+    END IF;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_take_candidates(integer) IS 'judge what triggers noted';
+
+/* A person's wish: a new capture, or the old one revived. */
+CREATE FUNCTION bcpaid.enqueue_by_hand(order_id integer, who text, how text DEFAULT 'button') RETURNS bigint
+LANGUAGE sql AS $$
+    WITH judged AS MATERIALIZED (
+        SELECT * FROM bcpaid.judge(ARRAY[order_id])
+    ), enqueued AS (
+        INSERT INTO bcpaid.capture AS c (store_hash, remote_order_id, order_id, store_id,
+                                         origin, requested_by, amount, currency, marker)
+        SELECT store_hash, remote_order_id, order_id, store_id,
+               how, who, amount, currency, bcpaid.marker(store_hash, remote_order_id)
+          FROM judged
+            ON CONFLICT (store_hash, remote_order_id) DO UPDATE
+           SET state = 'queued', reason = NULL, approved = false, failures = 0, absent_reads = 0,
+               order_id = EXCLUDED.order_id, store_id = EXCLUDED.store_id, origin = EXCLUDED.origin,
+               requested_by = EXCLUDED.requested_by, due = pg_catalog.clock_timestamp(),
+               changed_at = pg_catalog.clock_timestamp()
+         WHERE c.state IN ('refused', 'held', 'cancelled')
+        RETURNING id, state
+    ), told AS (
+        INSERT INTO bcpaid.history (capture_id, state, reason, by)
+        SELECT id, state, how, who FROM enqueued
+    )
+    SELECT id FROM enqueued
+     UNION ALL
+    SELECT capture_id FROM judged WHERE NOT EXISTS (SELECT FROM enqueued)
+     LIMIT 1
+$$;
+COMMENT ON FUNCTION bcpaid.enqueue_by_hand(integer, text, text) IS 'enqueue an order because a person asks for it; revives a refused, held or cancelled capture';
+
+/* One slice of the sweep; true while more is to be swept. */
+CREATE FUNCTION bcpaid.queue_sweep(at_most integer) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    orders integer[];
+    swept_to integer;
+BEGIN
+    SELECT p.swept_to INTO swept_to FROM bcpaid.progress p FOR UPDATE;
+    orders := ARRAY(SELECT bcpaid.unswept(swept_to, at_most));
+    IF orders <> '{}' THEN
+        PERFORM bcpaid.queue_judge(orders, 'sweep');
+        UPDATE bcpaid.progress SET swept_to = orders[pg_catalog.cardinality(orders)];
+    ELSE
+        UPDATE bcpaid.progress SET swept_to = 0, swept_at = pg_catalog.clock_timestamp();
+    END IF;
+    RETURN orders <> '{}';
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_sweep(integer) IS 'judge the next orders that no trigger noted';
+
+/* ---- the one place where a capture changes its state ---- */
+
+CREATE FUNCTION bcpaid.queue_move(captures bigint[], to_state text, why text, until timestamptz, who text)
+RETURNS integer
+LANGUAGE sql AS $$
+    WITH moved AS (
+        UPDATE bcpaid.capture
+           SET state = to_state, reason = why, due = COALESCE(until, pg_catalog.clock_timestamp()),
+               changed_at = pg_catalog.clock_timestamp()
+         WHERE id = ANY (captures)
+        RETURNING id, state, reason
+    ), told AS (
+        INSERT INTO bcpaid.history (capture_id, state, reason, by)
+        SELECT id, state, reason, who FROM moved
+        RETURNING 1
+    )
+    SELECT pg_catalog.count(*)::integer FROM told
+$$;
+COMMENT ON FUNCTION bcpaid.queue_move(bigint[], text, text, timestamptz, text) IS 'change the state of captures and write their history';
+
+/*
+ * What a worker left that died: a claim was only a claim; an intent may have
+ * been sent, and must be looked for.
+ */
+CREATE FUNCTION bcpaid.queue_recover(silence interval) RETURNS void
+LANGUAGE sql AS $$
+    SELECT bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture WHERE state = 'claimed'),
+                             'queued', 'the worker ended before it sent anything', NULL, 'worker');
+    SELECT bcpaid.queue_move(ARRAY[id], 'unknown', 'the worker ended while it was sending',
+                             GREATEST(sent_at + silence, pg_catalog.clock_timestamp()), 'worker')
+      FROM bcpaid.capture WHERE state = 'sending';
+$$;
+COMMENT ON FUNCTION bcpaid.queue_recover(interval) IS 'take up what an earlier worker left';

@@ -1,0 +1,166 @@
+/*
+ * Claim and intent: the two moments at which Odoo is asked again whether the
+ * order may be captured.
+ */
+
+/* One minor unit a line, at least 0.05; minor units as ISO 4217 has them. */
+CREATE FUNCTION bcpaid.default_tolerance(currency text, lines integer) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT GREATEST(0.05, lines * CASE
+        WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF',
+                          'UGX', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 1
+        WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 0.001
+        ELSE 0.01 END)
+$$;
+COMMENT ON FUNCTION bcpaid.default_tolerance(text, integer) IS 'by how much the amounts of Odoo and store may differ: one minor unit a line, at least 0.05';
+
+/*
+ * Why an order cannot go on that was eligible when it was enqueued; NULL if
+ * it can.  Its own capture under way is no reason.
+ */
+CREATE FUNCTION bcpaid.queue_obstacle(c bcpaid.capture, order_id integer, store_hash text,
+                                      remote_order_id bigint, failed text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN order_id IS NULL THEN 'the order was deleted in Odoo'
+        WHEN store_hash IS DISTINCT FROM c.store_hash OR remote_order_id IS DISTINCT FROM c.remote_order_id
+            THEN 'the order''s link to the store was changed'
+        WHEN failed <> 'capture'
+            THEN 'not eligible any more: ' || failed END
+$$;
+COMMENT ON FUNCTION bcpaid.queue_obstacle(bcpaid.capture, integer, text, bigint, text) IS 'what happened in Odoo to an order under way';
+
+/* An order that may become eligible again waits for that; any other is done with. */
+CREATE FUNCTION bcpaid.queue_stop(capture bigint, why text) RETURNS void
+LANGUAGE sql AS $$
+    SELECT bcpaid.queue_move(ARRAY[capture],
+                             CASE WHEN why LIKE 'not eligible%' THEN 'waiting' ELSE 'cancelled' END,
+                             why, 'infinity', 'worker')
+$$;
+COMMENT ON FUNCTION bcpaid.queue_stop(bigint, text) IS 'stop a capture whose order changed in Odoo';
+
+/*
+ * Claim what is due, for each store at most as many as there is room for.
+ * A capture of unknown outcome stays unknown: only what the store says ends
+ * that, so it is looked at even if Odoo has changed its mind.
+ */
+CREATE FUNCTION bcpaid.queue_claim(stores integer[], rooms integer[], busy bigint[], default_room integer)
+RETURNS TABLE (id bigint, order_id integer, store_id integer, store_hash text, remote_order_id bigint,
+               unknown boolean, amount text, currency text, tolerance text, marker text,
+               approved boolean, absent_reads integer, failures integer, sends integer,
+               sent_at timestamptz, strategy text, no_transactions boolean, read_back boolean,
+               offline_methods text, token text, quota_reserve real, store_failures integer)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    batch bcpaid.capture[];
+BEGIN
+    batch := ARRAY(
+        SELECT picked.c
+          FROM bcpaid.store s
+          LEFT JOIN ROWS FROM (pg_catalog.unnest(stores), pg_catalog.unnest(rooms)) AS known (store_id, room) ON known.store_id = s.id
+         CROSS JOIN LATERAL (
+               SELECT c FROM bcpaid.capture c
+                WHERE c.store_id = s.id AND c.state IN ('queued', 'waiting', 'unknown')
+                  AND c.due <= pg_catalog.clock_timestamp() AND c.id <> ALL (busy)
+                ORDER BY c.due
+                LIMIT COALESCE(known.room, default_room)
+                  FOR UPDATE SKIP LOCKED) AS picked
+         WHERE NOT s.paused AND s.stopped_reason IS NULL
+           AND (s.retry_at IS NULL OR s.retry_at <= pg_catalog.clock_timestamp()));
+    IF batch = '{}' THEN
+        RETURN;
+    END IF;
+
+    PERFORM bcpaid.queue_stop(c.id, o.why)
+       FROM pg_catalog.unnest(batch) AS c
+       LEFT JOIN bcpaid.judge(ARRAY(SELECT d.order_id FROM pg_catalog.unnest(batch) AS d)) AS j
+              ON j.order_id = c.order_id
+      CROSS JOIN LATERAL (SELECT bcpaid.queue_obstacle(c, j.order_id, j.store_hash, j.remote_order_id, j.failed))
+            AS o (why)
+      WHERE c.state <> 'unknown' AND o.why IS NOT NULL;
+
+    RETURN QUERY
+    WITH going AS (
+        SELECT c.*, j.amount AS judged_amount, j.currency AS judged_currency, j.lines
+          FROM pg_catalog.unnest(batch) AS d
+          JOIN bcpaid.capture c ON c.id = d.id
+          LEFT JOIN bcpaid.judge(ARRAY(SELECT d.order_id FROM pg_catalog.unnest(batch) AS d)) AS j
+                 ON j.order_id = c.order_id
+         WHERE c.state IN ('queued', 'unknown') OR (c.state = 'waiting' AND c.due < 'infinity')
+    ), claimed AS (
+        UPDATE bcpaid.capture c
+           SET state = 'claimed', changed_at = pg_catalog.clock_timestamp()
+          FROM going g
+         WHERE c.id = g.id AND c.state <> 'unknown'
+        RETURNING c.id, c.state
+    ), told AS (
+        INSERT INTO bcpaid.history (capture_id, state, by)
+        SELECT claimed.id, claimed.state, 'worker' FROM claimed
+    )
+    SELECT g.id, g.order_id, g.store_id, g.store_hash, g.remote_order_id, g.state = 'unknown',
+           COALESCE(g.judged_amount, g.amount)::text, COALESCE(g.judged_currency, g.currency),
+           COALESCE(s.tolerance, bcpaid.default_tolerance(g.judged_currency, g.lines), 0.05)::text,
+           g.marker, g.approved, g.absent_reads, g.failures, g.sends, g.sent_at,
+           s.strategy, s.no_transactions, s.read_back,
+           pg_catalog.array_to_string(s.offline_methods, E'\n'),
+           COALESCE(bcpaid.connector_token(s.id), t.token), s.quota_reserve, s.failures
+      FROM going g
+      JOIN bcpaid.store s ON s.id = g.store_id
+      LEFT JOIN bcpaid.token t ON t.store_id = s.id;
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_claim(integer[], integer[], bigint[], integer) IS 'claim captures that are due, with all that a conversation needs to know';
+
+/*
+ * Commit to sending: the last look at Odoo and at where we are, in the
+ * transaction that makes the intent durable.  Returns the captures that may
+ * be sent once it has committed.
+ */
+CREATE FUNCTION bcpaid.queue_intend(captures bigint[], odoo_amounts numeric[],
+                                    amounts numeric[], currencies text[])
+RETURNS SETOF bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    problem text := bcpaid.environment_problem();
+    one record;
+BEGIN
+    IF problem IS NOT NULL THEN
+        PERFORM bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture
+                                         WHERE id = ANY (captures) AND state IN ('claimed', 'unknown')),
+                                  'waiting', problem,
+                                  pg_catalog.clock_timestamp() + interval '1 minute', 'worker');
+        RETURN;
+    END IF;
+
+    FOR one IN
+        SELECT c.id, w.amount, w.currency,
+               bcpaid.queue_obstacle(c, j.order_id, j.store_hash, j.remote_order_id, j.failed) AS why,
+               j.amount IS DISTINCT FROM w.odoo_amount AS amount_changed,
+               s.paused OR s.stopped_reason IS NOT NULL AS store_closed
+          FROM ROWS FROM (pg_catalog.unnest(captures), pg_catalog.unnest(odoo_amounts),
+                         pg_catalog.unnest(amounts), pg_catalog.unnest(currencies))
+               AS w (id, odoo_amount, amount, currency)
+          JOIN bcpaid.capture c ON c.id = w.id
+          JOIN bcpaid.store s ON s.id = c.store_id
+          LEFT JOIN bcpaid.judge(ARRAY(SELECT order_id FROM bcpaid.capture WHERE id = ANY (captures))) AS j
+                 ON j.order_id = c.order_id
+         WHERE c.state IN ('claimed', 'unknown')
+           FOR UPDATE OF c
+    LOOP
+        IF one.why IS NOT NULL THEN
+            PERFORM bcpaid.queue_stop(one.id, one.why);
+        ELSIF one.store_closed OR one.amount_changed THEN
+            PERFORM bcpaid.queue_move(ARRAY[one.id], 'queued',
+                                      CASE WHEN one.store_closed THEN 'the store was paused'
+                                           ELSE 'the amount changed in Odoo' END, NULL, 'worker');
+        ELSE
+            UPDATE bcpaid.capture
+               SET sends = sends + 1, sent_at = pg_catalog.clock_timestamp(), absent_reads = 0,
+                   amount = one.amount, currency = one.currency
+             WHERE id = one.id;
+            PERFORM bcpaid.queue_move(ARRAY[one.id], 'sending', NULL, NULL, 'worker');
+            RETURN NEXT one.id;
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_intend(bigint[], numeric[], numeric[], text[]) IS 'make the intent to send durable, if Odoo and the environment still allow it';

@@ -1,0 +1,117 @@
+/*
+ * Settle: what a conversation with a store changed, and what is due next.
+ */
+
+CREATE FUNCTION bcpaid.queue_attempt(capture bigint, purpose text, requests integer, status integer,
+                                     took_ms integer, outcome text, detail text) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO bcpaid.attempt (capture_id, purpose, requests, status, took_ms, outcome, detail)
+    VALUES (queue_attempt.capture, purpose, requests, NULLIF(status, 0), took_ms, outcome, NULLIF(detail, ''))
+$$;
+COMMENT ON FUNCTION bcpaid.queue_attempt(bigint, text, integer, integer, integer, text, text) IS 'keep a conversation with a store for audit';
+
+/* One conversation's result. */
+CREATE FUNCTION bcpaid.queue_settle(capture bigint, from_states text[], to_state text, why text,
+                                    until timestamptz, failed boolean, absent boolean,
+                                    sent_amount numeric, sent_currency text, transaction text,
+                                    who_captured text, to_warn text)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE bcpaid.capture c
+       SET failures = CASE WHEN failed THEN c.failures + 1 ELSE 0 END,
+           absent_reads = CASE WHEN absent THEN c.absent_reads + 1 ELSE 0 END,
+           amount = COALESCE(sent_amount, c.amount),
+           currency = COALESCE(sent_currency, c.currency),
+           transaction_id = COALESCE(transaction, c.transaction_id),
+           captured_by = COALESCE(who_captured, c.captured_by),
+           captured_at = CASE WHEN to_state = 'captured'
+                              THEN COALESCE(c.captured_at, pg_catalog.clock_timestamp())
+                              ELSE c.captured_at END,
+           warning = COALESCE(to_warn, c.warning)
+     WHERE c.id = queue_settle.capture AND c.state = ANY (from_states);
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM bcpaid.queue_move(ARRAY[capture], to_state, why, until, 'worker');
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_settle(bigint, text[], text, text, timestamptz, boolean, boolean, numeric, text, text, text, text)
+    IS 'write down what a store answered; false if a person moved the capture meanwhile';
+
+/* What was learned about a store as a whole. */
+CREATE FUNCTION bcpaid.queue_store(store integer, condition text, detail text, until timestamptz) RETURNS void
+LANGUAGE sql AS $$
+    UPDATE bcpaid.store
+       SET failures = CASE condition WHEN 'unwell' THEN failures + 1 WHEN 'well' THEN 0 ELSE failures END,
+           retry_at = CASE condition WHEN 'unwell' THEN until WHEN 'full' THEN until
+                                     WHEN 'well' THEN NULL ELSE retry_at END,
+           last_success_at = CASE condition WHEN 'well' THEN pg_catalog.clock_timestamp() ELSE last_success_at END,
+           stopped_reason = CASE condition WHEN 'stop' THEN detail ELSE stopped_reason END,
+           no_transactions = no_transactions OR condition = 'no_transactions',
+           read_back = read_back OR condition = 'read_back',
+           warning = CASE condition WHEN 'warning' THEN detail ELSE warning END
+     WHERE id = queue_store.store
+$$;
+COMMENT ON FUNCTION bcpaid.queue_store(integer, text, text, timestamptz) IS 'write down what was learned about a store';
+
+/* Captured at the store, not yet in Odoo. */
+CREATE FUNCTION bcpaid.queue_unapplied(at_most integer) RETURNS TABLE (id bigint, order_id integer)
+LANGUAGE sql AS $$
+    SELECT id, order_id FROM bcpaid.capture
+     WHERE state = 'captured' AND due <= pg_catalog.clock_timestamp()
+     ORDER BY due LIMIT at_most
+$$;
+COMMENT ON FUNCTION bcpaid.queue_unapplied(integer) IS 'captures whose order is still to be set to Captured';
+
+/* How applying went: done, own (the status is kept by us), locked, gone, or failed. */
+CREATE FUNCTION bcpaid.queue_applied(capture bigint, outcome text, detail text, until timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF outcome = 'own' THEN
+        INSERT INTO bcpaid.link (order_id, payment_status)
+        SELECT c.order_id, 'Captured' FROM bcpaid.capture c WHERE c.id = queue_applied.capture
+            ON CONFLICT (order_id) DO UPDATE SET payment_status = EXCLUDED.payment_status;
+    END IF;
+    IF outcome IN ('done', 'own', 'gone') THEN
+        PERFORM bcpaid.queue_move(ARRAY[capture], 'applied',
+                                  CASE outcome WHEN 'gone' THEN 'the order was deleted in Odoo' END,
+                                  NULL, 'worker');
+    ELSE
+        UPDATE bcpaid.capture SET due = until, reason = detail, failures = failures + 1 WHERE id = queue_applied.capture;
+    END IF;
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_applied(bigint, text, text, timestamptz) IS 'write down that the order shows Captured in Odoo, or why not yet';
+
+CREATE FUNCTION bcpaid.queue_warn(capture bigint, what text) RETURNS void
+LANGUAGE sql AS $$
+    UPDATE bcpaid.capture SET warning = what WHERE id = queue_warn.capture
+$$;
+COMMENT ON FUNCTION bcpaid.queue_warn(bigint, text) IS 'keep something strange that was seen after a capture';
+
+/*
+ * When is there something to do next?  Infinity: when somebody commits
+ * something.  `sweep`: a sweep is due now, or not yet at its end.
+ */
+CREATE FUNCTION bcpaid.queue_next_due(sweep_every interval, may_send boolean,
+                                      OUT due timestamptz, OUT sweep boolean)
+LANGUAGE sql AS $$
+    WITH swept AS (
+        SELECT CASE WHEN swept_to > 0 THEN 'epoch'
+                    ELSE COALESCE(swept_at + sweep_every, 'epoch') END AS again_at
+          FROM bcpaid.progress, bcpaid.attachment
+    )
+    SELECT LEAST(
+        (SELECT 'epoch'::timestamptz FROM bcpaid.candidate LIMIT 1),
+        (SELECT pg_catalog.min(c.due) FROM bcpaid.capture c WHERE c.state = 'captured'),
+        (SELECT pg_catalog.min(GREATEST(first.due, s.retry_at))
+           FROM bcpaid.store s
+          CROSS JOIN LATERAL (SELECT c.due FROM bcpaid.capture c
+                               WHERE c.store_id = s.id AND c.state IN ('queued', 'waiting', 'unknown')
+                               ORDER BY c.due LIMIT 1) AS first
+          WHERE may_send AND NOT s.paused AND s.stopped_reason IS NULL),
+        (SELECT again_at FROM swept),
+        'infinity'),
+        COALESCE((SELECT again_at <= pg_catalog.clock_timestamp() FROM swept), false)
+$$;
+COMMENT ON FUNCTION bcpaid.queue_next_due(interval, boolean) IS 'when the worker of this database has something to do';

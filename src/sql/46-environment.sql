@@ -1,0 +1,112 @@
+/*
+ * Where we are: a restored, duplicated or neutralised database sends nothing
+ * until a person says that it may (promise 5).
+ */
+
+/*
+ * What tells this database from its copies.  A streaming replica has the same
+ * fingerprint, so that a failover needs nobody.
+ */
+CREATE FUNCTION bcpaid.fingerprint() RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    odoo regclass := bcpaid.odoo_table();
+    file text := NULLIF(pg_catalog.current_setting('bcpaid.instance_file', true), '');
+    schema text;
+    result jsonb;
+BEGIN
+    SELECT pg_catalog.jsonb_build_object(
+               'system', c.system_identifier::text, 'database', d.oid::text, 'name', d.datname)
+      INTO result
+      FROM pg_catalog.pg_control_system() c, pg_catalog.pg_database d
+     WHERE d.datname = pg_catalog.current_database();
+    IF file IS NOT NULL THEN
+        result := result || pg_catalog.jsonb_build_object(
+            'instance', COALESCE(pg_catalog.pg_read_file(file, 0, 1000, true), 'missing'));
+    END IF;
+
+    SELECT n.nspname INTO schema
+      FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+     WHERE t.oid = odoo;
+    IF pg_catalog.to_regclass(pg_catalog.format('%I.ir_config_parameter', schema)) IS NOT NULL THEN
+        SELECT result || COALESCE(pg_catalog.jsonb_object_agg(p ->> 'key', p ->> 'value'), '{}')
+          INTO result
+          FROM bcpaid.as_owner(pg_catalog.format(
+               'SELECT key, value FROM %I.ir_config_parameter'
+               ' WHERE key IN (''database.uuid'', ''database.is_neutralized'')', schema)) AS p;
+    END IF;
+    RETURN result;
+END $$;
+COMMENT ON FUNCTION bcpaid.fingerprint() IS 'what tells this database from a copy of it';
+
+/* Why nothing may be sent from here; NULL if it may. */
+CREATE FUNCTION bcpaid.environment_problem() RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    here jsonb := bcpaid.fingerprint();
+    confirmed jsonb := (SELECT fingerprint FROM bcpaid.environment);
+    differs text;
+BEGIN
+    IF pg_catalog.lower(here ->> 'database.is_neutralized') NOT IN ('', 'false', 'f', '0') THEN
+        RETURN 'this database is neutralised';
+    END IF;
+    IF confirmed IS NULL THEN
+        RETURN 'this environment is not confirmed: run SELECT bcpaid.confirm_environment()';
+    END IF;
+    SELECT pg_catalog.string_agg(k, ', ' ORDER BY k) INTO differs
+      FROM (SELECT pg_catalog.jsonb_object_keys(here || confirmed)) AS keys (k)
+     WHERE here -> k IS DISTINCT FROM confirmed -> k;
+    IF differs IS NOT NULL THEN
+        RETURN pg_catalog.format('this is a copy or another server (%s changed): run SELECT bcpaid.confirm_environment() if it may send', differs);
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION bcpaid.environment_problem() IS 'why nothing may be sent from this database, NULL if it may';
+
+CREATE FUNCTION bcpaid.confirm_environment() RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    here jsonb;
+BEGIN
+    PERFORM bcpaid.check_owner();
+    here := bcpaid.fingerprint();
+    IF lower(here ->> 'database.is_neutralized') NOT IN ('', 'false', 'f', '0') THEN
+        RAISE EXCEPTION 'this database is neutralised'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Remove the system parameter database.is_neutralized first, if this is no test database.';
+    END IF;
+    INSERT INTO bcpaid.environment (fingerprint, confirmed_by) VALUES (here, bcpaid.caller()::text)
+        ON CONFLICT (one) DO UPDATE
+       SET fingerprint = EXCLUDED.fingerprint, confirmed_by = EXCLUDED.confirmed_by, confirmed_at = now();
+    PERFORM bcpaid.wake();
+    RETURN format('database %s may send from now on', current_database());
+END $$;
+COMMENT ON FUNCTION bcpaid.confirm_environment() IS
+    'let this restored, copied or moved database send; SQLSTATE 55000 if it is neutralised, 42501 if not called by the owner of sale_order';
+
+/*
+ * The ledger is written by us alone once the environment is confirmed: until
+ * then a restore, which runs as Odoo's role, must be able to load it.
+ */
+CREATE FUNCTION bcpaid.guard() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+        OR NOT EXISTS (SELECT FROM bcpaid.environment) THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'table bcpaid.% is written by bcpaid only', TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = 'Use bcpaid_mark(), bcpaid.retry(), bcpaid.settle_by_hand() and their kin.';
+END $$;
+COMMENT ON FUNCTION bcpaid.guard() IS 'trigger: nobody but bcpaid writes its tables once the environment is confirmed';
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY '{profile,attachment,store,candidate,capture,history,attempt,baseline,link}'::text[] LOOP
+        EXECUTE pg_catalog.format('CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON bcpaid.%I'
+                       ' FOR EACH STATEMENT EXECUTE FUNCTION bcpaid.guard()', name);
+    END LOOP;
+END $$;

@@ -1,0 +1,23 @@
+/*
+ * Rights.  PUBLIC gets the three functions that Odoo calls, which check the
+ * caller's rights on sale_order themselves, and nothing else.
+ */
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bcpaid FROM PUBLIC;
+REVOKE ALL ON ALL PROCEDURES IN SCHEMA bcpaid FROM PUBLIC;
+
+/* The owner of the database, which Odoo's role is; attach() adds the owner of sale_order if that is another. */
+GRANT EXECUTE ON FUNCTION bcpaid.attach(text), bcpaid.detach(), bcpaid.detect(), bcpaid.confirm_environment(),
+    bcpaid.set_store(integer, text, text, boolean, text[], text[], numeric, text, real),
+    bcpaid.set_token(integer, text), bcpaid.set_token_from_file(integer, text),
+    bcpaid.pause(integer), bcpaid.resume(integer),
+    bcpaid.retry(bigint), bcpaid.retry(integer), bcpaid.approve(bigint), bcpaid.cancel(bigint),
+    bcpaid.settle_by_hand(bigint, text), bcpaid.sweep(), bcpaid.backfill(date, boolean),
+    bcpaid.capture_state(bigint)
+    TO pg_database_owner;
+GRANT EXECUTE ON PROCEDURE bcpaid.wait(bigint, interval, text) TO pg_database_owner;
+
+/* A trigger runs whatever its table's user may do; creating one needs this right. */
+GRANT EXECUTE ON FUNCTION bcpaid.note() TO pg_database_owner;
+
+GRANT SELECT ON bcpaid.captures, bcpaid.attempts, bcpaid.stores, bcpaid.status TO pg_database_owner, pg_monitor;
+GRANT EXECUTE ON FUNCTION bcpaid.sender_is_ready() TO pg_database_owner, pg_monitor;

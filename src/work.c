@@ -1,0 +1,137 @@
+/*-------------------------------------------------------------------------
+ *
+ * work.c
+ *	  The worker's transactions: short, bounded in time, immune to settings.
+ *
+ * The worker is Odoo's role, and that role, its database or a trigger it
+ * planted may set anything (synchronous_commit = off would make an intent
+ * vanish in a crash).  So every transaction sets what it depends on.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+
+#include "work.h"
+
+static MemoryContext caller_context = NULL;
+static char last_error[400];
+
+/* prototypes of private functions */
+static void harden(void);
+static void run_step(WorkStep step, void *arg);
+static void keep_error(void);
+
+WorkResult
+work_run(const char *activity, WorkStep step, void *arg)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile WorkResult result = WORK_DONE;
+
+	harden();
+	pgstat_report_activity(STATE_RUNNING, activity);
+	SetCurrentStatementStartTimestamp();
+	caller_context = caller;
+
+	/* Enabled before the start and until after the commit: it bounds both. */
+	enable_timeout_after(STATEMENT_TIMEOUT, WORK_TIMEOUT_MS);
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		run_step(step, arg);
+		CommitTransactionCommand();
+		if (get_timeout_indicator(STATEMENT_TIMEOUT, true))
+			result = WORK_CUT_SHORT;
+		disable_timeout(STATEMENT_TIMEOUT, false);
+	}
+	PG_CATCH();
+	{
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		MemoryContextSwitchTo(caller);
+		keep_error();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		result = WORK_FAILED;
+	}
+	PG_END_TRY();
+
+	/* Before PostgreSQL 18 a commit leaves us in TopMemoryContext. */
+	MemoryContextSwitchTo(caller);
+	caller_context = NULL;
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return result;
+}
+
+static void
+run_step(WorkStep step, void *arg)
+{
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	step(arg);
+	PopActiveSnapshot();
+	SPI_finish();
+}
+
+static void
+keep_error(void)
+{
+	ErrorData  *error = CopyErrorData();
+
+	strlcpy(last_error, error->message, sizeof(last_error));
+	FreeErrorData(error);
+}
+
+const char *
+work_error(void)
+{
+	return last_error;
+}
+
+MemoryContext
+work_context(void)
+{
+	return caller_context;
+}
+
+/* Cheap where nothing changed: each is an assignment of the same value. */
+static void
+harden(void)
+{
+	static const struct
+	{
+		const char *name;
+		const char *value;
+	}			settings[] =
+	{
+		{"synchronous_commit", "on"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"session_replication_role", "origin"},
+		{"search_path", "pg_catalog, pg_temp"},
+		{"lock_timeout", WORK_LOCK_TIMEOUT},
+		{"statement_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"idle_session_timeout", "0"},
+		{"row_security", "on"},
+		{"transform_null_equals", "off"},
+		{"DateStyle", "ISO"},
+		{"TimeZone", "UTC"},
+		{"jit", "off"},
+		{"role", "none"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i].name, settings[i].value,
+						PGC_SUSET, PGC_S_SESSION);
+}

@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * work.h
+ *	  The worker's transactions: short, bounded in time, immune to settings.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BCPAID_WORK_H
+#define BCPAID_WORK_H
+
+#define WORK_TIMEOUT_MS 10000	/* for one transaction, its commit included */
+#define WORK_LOCK_TIMEOUT "500ms"
+
+typedef enum WorkResult
+{
+	WORK_DONE,					/* committed, and durable as configured */
+	WORK_FAILED,				/* rolled back; the error was logged */
+	WORK_CUT_SHORT				/* committed here, but a standby did not confirm */
+} WorkResult;
+
+typedef void (*WorkStep) (void *arg);
+
+/*
+ * Run `step` in a READ COMMITTED transaction of its own, connected to SPI.
+ * An error is logged and ends only this step.  The caller's memory context is
+ * current again afterwards; what `step` allocates in it survives.
+ */
+extern WorkResult work_run(const char *activity, WorkStep step, void *arg);
+
+/* Words of the last WORK_FAILED, for the ledger; valid until the next work_run(). */
+extern const char *work_error(void);
+
+/* Memory that outlives the transaction: that of work_run()'s caller. */
+extern MemoryContext work_context(void);
+
+#endif							/* BCPAID_WORK_H */

@@ -1,0 +1,248 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  The worker: a process that captures what is due in one database, then
+ *	  leaves.
+ *
+ * Its session belongs to the owner of Odoo's tables, so that it can do no
+ * more than that role, and so that Odoo may terminate it.  Being terminated
+ * at any point is an ordinary event: what was committed tells the next worker
+ * where to go on (capture.c).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "attachment.h"
+#include "capture.h"
+#include "guc.h"
+#include "http.h"
+#include "note.h"
+#include "queue.h"
+#include "wake.h"
+#include "work.h"
+#include "worker.h"
+
+#define TERMINATED_PAUSE	10000	/* ms: Odoo's CREATE DATABASE comes next */
+#define FAILED_PAUSE		5000	/* ms, after an unexpected end */
+#define TIME_SLICE			10000	/* ms, when other databases wait */
+
+typedef struct Survey
+{
+	Oid			owner;			/* InvalidOid: bcpaid has no business here */
+	TimestampTz next_due;
+} Survey;
+
+/* What the exit callback tells the launcher, unless we leave in peace. */
+static Oid	my_owner = InvalidOid;
+static TimestampTz leaving_until = 0;
+static bool leaving_in_peace = false;
+static Oid	my_database = InvalidOid;
+
+/* prototypes of private functions */
+static void at_exit(int code, Datum arg);
+static void leave(TimestampTz next_due) pg_attribute_noreturn();
+static void leave_for_good(void) pg_attribute_noreturn();
+static void visit(void) pg_attribute_noreturn();
+static void survey(void *arg);
+static void find_owner(void *arg);
+static void work(void) pg_attribute_noreturn();
+static void reload_settings_if_asked(void);
+static bool may_stay(TimestampTz since);
+static void sleep_until(TimestampTz until);
+
+void
+bcpaid_worker_main(Datum arg)
+{
+	WorkerStart start;
+
+	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(start));
+	my_owner = start.owner;
+	my_database = DatumGetObjectId(arg);
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(my_database, start.owner, 0);
+	before_shmem_exit(at_exit, (Datum) 0);
+	if (!wake_enter(start.owner))
+		leave(0);				/* somebody else is here */
+
+	if (!OidIsValid(start.owner))
+		visit();
+	note_ignore_this_session();
+	work();
+}
+
+/*
+ * Ended by an error, no worker for a while; terminated by somebody, longer:
+ * whoever did it may want the database for himself.
+ */
+static void
+at_exit(int code, Datum arg)
+{
+	if (leaving_in_peace)
+		wake_leave(my_owner, leaving_until, 0);
+	else
+		wake_leave(my_owner, 0, ProcDiePending ? TERMINATED_PAUSE : FAILED_PAUSE);
+}
+
+static void
+leave(TimestampTz next_due)
+{
+	leaving_in_peace = true;
+	leaving_until = next_due;
+	proc_exit(0);
+}
+
+/* No bcpaid here, or none that is attached: do not come again unasked. */
+static void
+leave_for_good(void)
+{
+	wake_forget(MyDatabaseId);
+	leave(DT_NOEND);
+}
+
+/*
+ * A visit, after a start of the server: whose tables are these, and is
+ * anything due?  For some milliseconds this session is a superuser's; the
+ * worker that does the work is not.
+ */
+static void
+visit(void)
+{
+	Survey		found = {InvalidOid, DT_NOEND};
+
+	if (work_run("visiting", survey, &found) == WORK_FAILED)
+		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 60000));
+	if (!OidIsValid(found.owner))
+		leave_for_good();
+	my_owner = found.owner;
+	leave(found.next_due);
+}
+
+static void
+survey(void *arg)
+{
+	Survey	   *found = arg;
+	bool		sweep;
+
+	if (!attachment_exists())
+		return;
+	found->owner = attachment_owner();
+	if (OidIsValid(found->owner))
+		found->next_due = queue_unfinished() ? 0 : queue_next_due(true, &sweep);
+}
+
+static void
+find_owner(void *arg)
+{
+	*(Oid *) arg = attachment_exists() ? attachment_owner() : InvalidOid;
+}
+
+static void
+work(void)
+{
+	MemoryContext round = AllocSetContextCreate(TopMemoryContext, "bcpaid round",
+												ALLOCSET_DEFAULT_SIZES);
+	TimestampTz since = GetCurrentTimestamp();
+	TimestampTz idle_since = 0;
+	Oid			owner = InvalidOid;
+
+	MemoryContextSwitchTo(round);
+	if (work_run("finding Odoo's owner", find_owner, &owner) == WORK_FAILED || !OidIsValid(owner))
+		leave_for_good();
+	if (owner != my_owner)
+	{
+		my_owner = owner;		/* the next worker will be the right one */
+		leave(0);
+	}
+	http_init();
+	if (!capture_recover())
+		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FAILED_PAUSE));
+
+	/* Until nothing is due, or SIGTERM, which CHECK_FOR_INTERRUPTS() obeys. */
+	for (;;)
+	{
+		bool		missed = false;
+		bool		news;
+		bool		stay;
+		TimestampTz next;
+
+		CHECK_FOR_INTERRUPTS();
+		reload_settings_if_asked();
+		MemoryContextReset(round);
+		MemoryContextSwitchTo(round);
+
+		news = wake_take(&missed);
+		stay = may_stay(since);
+		next = capture_round(news, missed, stay);
+
+		if (capture_in_flight() == 0)
+		{
+			TimestampTz now = GetCurrentTimestamp();
+
+			if (next <= now && stay)
+				continue;
+			if (idle_since == 0)
+				idle_since = now;
+			if (!stay || wake_others_wait() ||
+				now >= TimestampTzPlusMilliseconds(idle_since, bcpaid_idle_timeout))
+				leave(next);
+			next = Min(next, TimestampTzPlusMilliseconds(idle_since, bcpaid_idle_timeout));
+		}
+		else
+			idle_since = 0;
+		sleep_until(next);
+	}
+}
+
+/* When other databases wait, each worker has its slice of time. */
+static bool
+may_stay(TimestampTz since)
+{
+	return GetCurrentTimestamp() < TimestampTzPlusMilliseconds(since, TIME_SLICE) ||
+		!wake_others_wait();
+}
+
+static void
+reload_settings_if_asked(void)
+{
+	if (!ConfigReloadPending)
+		return;
+
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	http_reload();
+}
+
+/*
+ * Database code may have reset the latch in a wait of its own, so every flag
+ * that a signal sets is looked at right before sleeping.
+ */
+static void
+sleep_until(TimestampTz until)
+{
+	long		timeout_ms = 3600 * 1000L;
+
+	if (until != DT_NOEND)
+		timeout_ms = Min(timeout_ms,
+						 TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until));
+	if (InterruptPending || ConfigReloadPending)
+		timeout_ms = 0;
+	pgstat_report_activity(capture_in_flight() > 0 ? STATE_RUNNING : STATE_IDLE,
+						   capture_in_flight() > 0 ? "waiting for stores" : NULL);
+	(void) http_wait(timeout_ms);
+}
