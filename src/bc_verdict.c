@@ -61,7 +61,8 @@ bc_verdict_order(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 		return true;
 	}
 	keep_facts(&inquiry->remote, result);
-	return inquiry->purpose == BC_LOOK && order_decides(inquiry, result);
+	return inquiry->purpose == BC_LOOK && !inquiry->order->sent_before &&
+		order_decides(inquiry, result);
 }
 
 static void
@@ -183,11 +184,21 @@ bc_verdict_transactions(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *
 	return true;
 }
 
+/*
+ * May the order be captured?
+ *
+ * After a write whose outcome is not known, the transactions are asked first:
+ * an order shown as captured does not say by whom, and a capture of ours that
+ * was refunded since was still one.
+ */
 static void
 judge_look(const BcInquiry *inquiry, BcResult *result)
 {
 	const BcSeen *seen = &inquiry->seen;
 
+	if (inquiry->order->sent_before &&
+		(captures_decide(inquiry, result) || order_decides(inquiry, result)))
+		return;
 	if (is_refunded(inquiry))
 		bc_verdict_set(result, BC_NOT_OURS, "a refund is among the order's transactions");
 	else if (captures_decide(inquiry, result))
@@ -247,7 +258,9 @@ captures_decide(const BcInquiry *inquiry, BcResult *result)
 	const BcSeen *seen = &inquiry->seen;
 	bool		approved = inquiry->order->approved;
 
-	bc_text_append(result->transaction_id, sizeof(result->transaction_id), "%s", seen->id);
+	result->status_follows = strcmp(inquiry->remote.payment_status, "captured") == 0 ||
+		strcmp(inquiry->remote.payment_status, "paid") == 0;
+	memcpy(result->transaction_id, seen->id, sizeof(result->transaction_id));
 	if (seen->ours + seen->captures > 1 && !approved)
 		bc_verdict_set(result, BC_HELD, "%d captures are among the order's transactions",
 					   seen->ours + seen->captures);

@@ -48,6 +48,8 @@ typedef struct BcOrder
 	const char *tolerance;		/* numeric text, same currency */
 	const char *marker;
 	bool		approved;		/* a person approved what would be held */
+	bool		sent_before;	/* a write may have arrived: look for ours
+								 * first */
 } BcOrder;
 
 typedef enum BcPurpose
@@ -107,6 +109,8 @@ typedef struct BcResult
 	char		currency[8];
 	char		method[128];	/* payment_method at the store, valid UTF-8 */
 	int			status_id;		/* of the order at the store */
+	bool		status_follows; /* read back: the order is shown as captured,
+								 * too */
 	bool		digital;		/* order of digital goods only: way B
 								 * completes it */
 	char		payment_status[BC_PAYMENT_STATUS_MAX];	/* at the store, lower

@@ -256,7 +256,7 @@ settle_read_back(Job *job)
 	if (job->result.verdict == BC_TAKEN)
 		store.condition = "read_back";
 	if (job->result.verdict == BC_GO ||
-		(job->result.verdict == BC_TAKEN && job->result.reason[0] != '\0'))
+		(job->result.verdict == BC_TAKEN && !job->result.status_follows))
 	{
 		store.condition = "warning";
 		store.detail = job->result.reason;

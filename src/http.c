@@ -15,6 +15,7 @@
 #include "guc.h"
 #include "http.h"
 #include "http_multi.h"
+#include "http_options.h"
 #include "http_util.h"
 #include "resolve.h"
 
@@ -47,10 +48,15 @@ http_init(void)
 	http_reload();
 }
 
+/* What still waits was made for the old host; what runs already may end as it began. */
 void
 http_reload(void)
 {
+	dlist_mutable_iter iter;
+
 	http_target_set(&target);
+	dlist_foreach_modify(iter, &waiting)
+		fail(dlist_container(HttpTransfer, node, iter.cur), "the settings were reloaded");
 }
 
 void
@@ -146,7 +152,7 @@ run(HttpTransfer *transfer, const char *addresses)
 
 	if (waited_ms >= bcpaid_request_timeout)
 		fail(transfer, "no address was found in time");
-	else if (!transfer_prepare(transfer, &target, addresses,
+	else if (!options_set_last(transfer, &target, addresses,
 							   (long) (bcpaid_request_timeout - waited_ms)))
 		fail(transfer, transfer->errors);
 	else if (!multi_add(transfer))

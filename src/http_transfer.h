@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * http_transfer.h
- *	  One request and what came back: a libcurl easy handle with its limits.
+ *	  One request and what came back.
  *
  * Private to http.c and http_multi.c.
  *
@@ -41,9 +41,9 @@ extern HttpTransfer *transfer_new(const HttpRequest *request, const HttpTarget *
 								  HttpDone done, void *arg);
 extern void transfer_free(HttpTransfer *transfer);
 
-/* The last settings, when it is about to run: addresses (may be NULL), time left. */
-extern bool transfer_prepare(HttpTransfer *transfer, const HttpTarget *target,
-							 const char *addresses, long time_left_ms);
+/* libcurl's callbacks: they never throw, a jump out of libcurl corrupts it. */
+extern size_t transfer_take_body(char *data, size_t size, size_t n, void *arg);
+extern size_t transfer_take_header(char *data, size_t size, size_t n, void *arg);
 
 /* It failed before libcurl had it: nothing was sent. */
 extern void transfer_fail(HttpTransfer *transfer, const char *error);

@@ -84,7 +84,8 @@ class Bench:
 
     def expect_captured(self, order, measured=True, timeout_s=20):
         """The order becomes Captured, and the store took it once: our marker, the right amount."""
-        wait_for(lambda: self._is_applied(order), f"order {order} to be Captured", timeout_s, interval_s=0.03)
+        self.sandbox.wait_for_capture(self.remote_id(order))
+        wait_for(lambda: self._is_applied(order), f"order {order} to be Captured", timeout_s)
         if measured:
             self.latencies_ms.append(self.database.value(LATENCY_MS, order=order))
         self._check_capture(order)

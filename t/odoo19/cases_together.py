@@ -8,7 +8,7 @@ from waiting import wait_for
 
 GATE = 4711
 AT_THE_GATE = 5
-AT_ONCE = 10
+AT_ONCE = 6
 
 
 def two_invoices(bench):
@@ -61,7 +61,7 @@ def many_orders_at_once(bench):
 
 @case
 def rolled_back(bench):
-    """a request that fails after it registered the payment sends nothing; paid for good, it is captured"""
+    """a request that fails after it registered the payment sends nothing; paid again, it is captured"""
     order = bench.order(100)
     invoice = bench.shop.invoice(order)
     try:
@@ -77,7 +77,7 @@ def rolled_back(bench):
 
 @case
 def terminated(bench):
-    """a session that is killed right before its commit sends nothing: Odoo's own retry pays, once"""
+    """a session that is killed right before its commit sends nothing; paid again, it is captured"""
     order = bench.order(100)
     invoice = bench.shop.invoice(order)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:

@@ -13,13 +13,19 @@ class SqlError(Exception):
 
 class Database:
     def __init__(self, host, port, name):
-        self.host, self.port = host, port
+        self.host, self.port, self.name = host, port, name
         self.psql = ["psql", "-h", host, "-p", str(port), "-U", "odoo", "-d", name,
                      "-XAtq", "-v", "ON_ERROR_STOP=1"]
 
     def other(self, name):
         """Another database of the same server."""
         return Database(self.host, self.port, name)
+
+    def drop(self):
+        """As Odoo's database manager does: the sessions first, its own and the worker's, then the database."""
+        other = self.other("postgres")
+        other.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'name';"
+                  ' DROP DATABASE :"name"', name=self.name)
 
     def run(self, statement, **variables):
         """Runs it; a variable v is quoted by psql where the statement says :'v'. Returns the output."""

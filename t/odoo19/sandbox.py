@@ -1,6 +1,7 @@
 """The sandbox store's control API (t/store.py), as far as the cases need it."""
 
 import json
+import urllib.error
 import urllib.request
 
 
@@ -23,6 +24,17 @@ class Sandbox:
     def requests(self, remote_id):
         """How many requests of the API were about that order."""
         return self._ask("GET", f"/requests?store={self.store}&order={remote_id}")["count"]
+
+    def wait_for_capture(self, remote_id, timeout_ms=3000):
+        """Returns when the store has taken a capture of that order, or it took too long: says which. Asked once
+        and answered later, so that waiting takes no time from those who are measured."""
+        try:
+            self._ask("POST", "/wait", {"timeout_ms": timeout_ms, "captures": {"store": self.store, "order": remote_id}})
+            return True
+        except urllib.error.HTTPError as answer:
+            if answer.code != 504:
+                raise
+            return False
 
     def misbehave(self, **fault):
         """Orders a fault; see t/sandbox/faults.py."""

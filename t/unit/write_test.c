@@ -6,10 +6,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "bc_verdict.h"
-#include "tap.h"
+#include "everyday.h"
 
-#define MARKER "bcpaid-06462a0db608ddf133bc1092b4d6fe26"
 #define BOTH BC_BY_TRANSACTION_THEN_STATUS
 
 typedef struct Case
@@ -75,18 +73,7 @@ static const Case cases[] = {
 	{BC_UNKNOWN, BOTH, 0, NULL, false},
 };
 
-static BcStore store = {.id = 1,.hash = "shop",.token = "s3cret-token"};
-static const BcOrder order = {.remote_order_id = 218,.marker = MARKER};
 static const BcResult look = {.status_id = 7};
-
-static HttpAnswer
-answer_of(int status, const char *body)
-{
-	HttpAnswer	answer = {.status = status,.body = body,.body_length = body ? strlen(body) : 0};
-
-	answer.quota_left = answer.quota_total = answer.window_ms = answer.reset_ms = answer.retry_after_s = -1;
-	return answer;
-}
 
 static BcResult
 write_with(const HttpAnswer *answer)
