@@ -20,6 +20,10 @@ typedef unsigned __int128 Magnitude;
 static const char *read_digits(const char *text, int most, BcAmount *amount);
 static bool is_digit(char c);
 
+/*
+ * The grammar is numeric_out()'s and the store's, nothing more: an exponent,
+ * NaN or a blank would be a sign that something else was read.
+ */
 bool
 bc_amount_parse(const char *text, BcAmount *amount)
 {
@@ -79,6 +83,10 @@ read_digits(const char *text, int most, BcAmount *amount)
 	return text;
 }
 
+/*
+ * Digits come out last first.  Zeros at the end of the decimals are left out:
+ * 5000.0000 yen are 5000, which every currency's minor unit allows.
+ */
 void
 bc_amount_print(const BcAmount *amount, char *text, size_t size)
 {
@@ -109,6 +117,7 @@ bc_amount_sign(const BcAmount *amount)
 	return amount->units > 0 ? 1 : amount->units < 0 ? -1 : 0;
 }
 
+/* A tolerance below zero, which no setting allows, is met by nothing. */
 bool
 bc_amount_within(const BcAmount *a, const BcAmount *b, const BcAmount *tolerance)
 {

@@ -22,6 +22,7 @@ static void hold(const BcInquiry *inquiry, BcResult *result, const char *format,
 static void hold_currency_or_amount(const BcInquiry *inquiry, BcResult *result);
 static bool is_amount_settled(const BcInquiry *inquiry);
 
+/* What the order itself gives to think about; money first compared, never guessed. */
 void
 bc_holds_order(const BcInquiry *inquiry, BcResult *result)
 {
@@ -59,6 +60,7 @@ hold_currency_or_amount(const BcInquiry *inquiry, BcResult *result)
 			 order->tolerance ? order->tolerance : "0");
 }
 
+/* An amount of Odoo's that cannot be read is one that does not agree. */
 static bool
 is_amount_settled(const BcInquiry *inquiry)
 {
@@ -71,6 +73,10 @@ is_amount_settled(const BcInquiry *inquiry)
 		bc_amount_within(&inquiry->remote.total, &settled, &tolerance);
 }
 
+/*
+ * What its transactions give to think about.  After a write, only what may be
+ * that write: a card that failed before was judged by the look.
+ */
 void
 bc_holds_transactions(const BcInquiry *inquiry, BcResult *result)
 {
@@ -88,6 +94,7 @@ bc_holds_transactions(const BcInquiry *inquiry, BcResult *result)
 		hold(inquiry, result, "part was paid by store credit or gift certificate");
 }
 
+/* The reason grows by one doubt; an approval is written down with what it overrode. */
 static void
 hold(const BcInquiry *inquiry, BcResult *result, const char *format,...)
 {

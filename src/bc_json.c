@@ -88,6 +88,7 @@ bc_json_flag(const json_t *object, const char *key, bool *value)
 	return BC_PRESENT;
 }
 
+/* null and absent are one: BigCommerce shows an unset member as either. */
 static const json_t *
 member(const json_t *object, const char *key)
 {

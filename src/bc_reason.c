@@ -46,8 +46,9 @@ bc_reason_append(char *reason, size_t size, const HttpAnswer *answer, const char
 		add(NULL, answer->error, strlen(answer->error), &words);
 
 	if (answer->status != 0)
-		bc_text_append(reason, size, "HTTP %d%s", answer->status, words.text[0] ? ": " : "");
-	bc_text_append(reason, size, "%s", words.text);
+		bc_text_append(reason, size, "%sHTTP %d", reason[0] ? ": " : "", answer->status);
+	if (words.text[0] != '\0')
+		bc_text_append(reason, size, "%s%s", reason[0] ? ": " : "", words.text);
 	json_decref(document);
 }
 
@@ -92,6 +93,7 @@ collect_all(const json_t *node, const char *name, int levels, Words *words)
 		collect_all(value, key, levels - 1, words);
 }
 
+/* Cleaned one by one and before the limit, so that the token is never cut in half. */
 static void
 add(const char *name, const char *text, size_t length, Words *words)
 {

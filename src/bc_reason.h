@@ -15,8 +15,8 @@
 #include "http.h"
 
 /*
- * Append "HTTP 422: title: field: message", as far as there is something to
- * say; valid UTF-8, one line, without the token.
+ * Append "HTTP 422: title; field: message" behind a colon, as far as there is
+ * something to say; valid UTF-8, one line, without the token.
  */
 extern void bc_reason_append(char *reason, size_t size, const HttpAnswer *answer,
 							 const char *token);

@@ -26,6 +26,7 @@ static void read_total(const json_t *body, BcRemoteOrder *order);
 static void read_method(const json_t *body, const BcStore *store, BcRemoteOrder *order);
 static bool is_part_paid(const json_t *body, const char *key);
 
+/* The id is compared, because an answer to another question must not be judged. */
 bool
 bc_remote_order(const char *body, size_t length, int64 id, const BcStore *store,
 				const char *marker, BcRemoteOrder *order)
@@ -42,6 +43,7 @@ bc_remote_order(const char *body, size_t length, int64 id, const BcStore *store,
 	return ok;
 }
 
+/* Each reader names the member that it needs and cannot use; the last one named is told. */
 static void
 read_order(const json_t *body, const BcStore *store, const char *marker,
 		   BcRemoteOrder *order)
@@ -103,6 +105,7 @@ read_payment_status(const json_t *body, BcRemoteOrder *order)
 	}
 }
 
+/* Compared as the store wrote it; the cleaned text is what we keep and send. */
 static void
 read_method(const json_t *body, const BcStore *store, BcRemoteOrder *order)
 {

@@ -28,6 +28,7 @@
 static char *quoted(const char *text);
 static char *body_with(const BcOrder *order, const BcResult *look);
 
+/* Nothing that could end a path's segment or begin another: the host is fixed, the path is too. */
 bool
 bc_request_hash_is_valid(const char *hash)
 {
@@ -65,6 +66,7 @@ bc_request_store_path(char *path, const char *hash)
 	snprintf(path, BC_PATH_MAX, "/stores/%s/v2/store", hash);
 }
 
+/* limit is always sent: the documented default of 50 would cost more requests. */
 void
 bc_request_transactions_path(char *path, const char *hash, int64 id, int page)
 {
@@ -78,6 +80,7 @@ bc_request_transactions_path(char *path, const char *hash, int64 id, int page)
 			 hash, (long long) id, query);
 }
 
+/* The amount was printed by bc_amount.c, so it is a JSON number; checked again, it is money. */
 char *
 bc_request_capture_body(const BcOrder *order, const BcResult *look)
 {
@@ -135,6 +138,7 @@ bc_request_status_body(const BcOrder *order, const BcResult *look)
 	return body;
 }
 
+/* With its quotes; jansson refuses text that is not UTF-8, and NULL then reaches the caller. */
 static char *
 quoted(const char *text)
 {
@@ -145,6 +149,7 @@ quoted(const char *text)
 	return quotation;
 }
 
+/* The way a store takes is settled here, for looks and writes alike. */
 bool
 bc_request_is_by_status(const BcStore *store)
 {

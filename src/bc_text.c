@@ -25,6 +25,10 @@ static void drop_half_character(char *text);
 static bool same_for(const char *a, const char *b, size_t length);
 static char fold(char c);
 
+/*
+ * Character by character.  `safe` trails behind: it is the last place where
+ * "..." still fits, should the text turn out to be too long.
+ */
 void
 bc_text_clean(char *to, size_t size, const char *from, size_t length,
 			  const char *secret)
@@ -179,6 +183,7 @@ bc_text_same(const char *a, const char *b)
 	return length == strlen(b) && same_for(a, b, length);
 }
 
+/* Line by line without copying; an empty line matches nothing. */
 bool
 bc_text_listed(const char *text, const char *lines)
 {

@@ -46,6 +46,7 @@ static void count_capturing(const Transaction *t, BcSeen *seen);
 static void count_other(const Transaction *t, BcSeen *seen);
 static void keep_id(const json_t *row, const BcStore *store, BcSeen *seen);
 
+/* One row that is not understood spoils the page: it might be the capture. */
 bool
 bc_remote_transactions(const char *body, size_t length, int64 id,
 					   const BcStore *store, const char *marker, BcSeen *seen)
@@ -85,6 +86,7 @@ read_pages(const json_t *document, size_t rows, BcSeen *seen)
 	return seen->page == 1 ? current <= 1 : current == seen->page;
 }
 
+/* The answer to a POST shows one transaction, counted by the same rules as a list of them. */
 bool
 bc_remote_captured(const char *body, size_t length, int64 id, const BcStore *store,
 				   const char *marker, bool *readable, BcSeen *seen)
@@ -124,6 +126,7 @@ count_row(const json_t *row, int64 id, const BcStore *store, const char *marker,
 	return true;
 }
 
+/* A member of the wrong type is not "absent": it is an answer that we do not know how to read. */
 static bool
 read_row(const json_t *row, int64 id, const char *marker, Transaction *t)
 {
@@ -194,6 +197,7 @@ count_capturing(const Transaction *t, BcSeen *seen)
 		seen->declined++;
 }
 
+/* Authorizations, voids, and whatever else a gateway may have done. */
 static void
 count_other(const Transaction *t, BcSeen *seen)
 {
@@ -211,6 +215,7 @@ count_other(const Transaction *t, BcSeen *seen)
 		seen->unclear++;
 }
 
+/* For the audit: a person finds the transaction by it in the control panel. */
 static void
 keep_id(const json_t *row, const BcStore *store, BcSeen *seen)
 {

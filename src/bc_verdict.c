@@ -38,6 +38,7 @@ static void judge_read_back(const BcInquiry *inquiry, BcResult *result);
 static bool captures_decide(const BcInquiry *inquiry, BcResult *result);
 static bool is_at_real_gateway(const BcInquiry *inquiry);
 
+/* 404 is an answer here, not a failed read: the order is not there. */
 bool
 bc_verdict_order(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 {
@@ -46,7 +47,7 @@ bc_verdict_order(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 
 	if (answer->status == 404)
 	{
-		bc_verdict_set(result, BC_REFUSED, "order %lld does not exist at the store: ",
+		bc_verdict_set(result, BC_REFUSED, "order %lld does not exist at the store",
 					   (long long) id);
 		bc_reason_append(result->reason, sizeof(result->reason), answer, token);
 		return true;
@@ -65,6 +66,7 @@ bc_verdict_order(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 		order_decides(inquiry, result);
 }
 
+/* What a write will rest on, and what a person is shown. */
 static void
 keep_facts(const BcRemoteOrder *remote, BcResult *result)
 {
@@ -76,6 +78,10 @@ keep_facts(const BcRemoteOrder *remote, BcResult *result)
 	result->digital = remote->digital;
 }
 
+/*
+ * What needs no look at the transactions.  A deleted order is refused even if
+ * it is paid: there is nothing left that Odoo's status could follow.
+ */
 static bool
 order_decides(const BcInquiry *inquiry, BcResult *result)
 {
@@ -117,6 +123,7 @@ payment_status_decides(const BcRemoteOrder *remote, BcResult *result)
 	return true;
 }
 
+/* Cancelled, declined, disputed, incomplete or unknown: not a matter of payment any more. */
 static bool
 status_decides(const BcInquiry *inquiry, BcResult *result)
 {
@@ -145,6 +152,7 @@ is_live_status(int status_id)
 	return status_id == 2 || status_id == 3 || (status_id >= 8 && status_id <= 11);
 }
 
+/* refunded_amount is no witness: it is documented to be 0 always. */
 static bool
 is_refunded(const BcInquiry *inquiry)
 {
@@ -155,6 +163,7 @@ is_refunded(const BcInquiry *inquiry)
 		bc_text_listed(remote->payment_status, REFUNDED_STATUSES);
 }
 
+/* All pages or no verdict: our marker may be on the last one. */
 bool
 bc_verdict_transactions(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 {

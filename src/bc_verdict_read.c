@@ -24,6 +24,10 @@ static void describe_store(const json_t *store, const char *token, BcResult *res
 static void add_member(const json_t *store, const char *key, const char *label,
 					   const char *token, BcResult *result);
 
+/*
+ * Every answer is counted, whatever it says: quotas count it too.  What was
+ * seen once in a conversation stays seen, the quota is that of the last answer.
+ */
 void
 bc_verdict_account(const HttpAnswer *answer, BcResult *result)
 {
@@ -67,13 +71,14 @@ bc_verdict_read_failed(const BcInquiry *inquiry, const HttpAnswer *answer,
 	if (status == 204 || (status == 200 && has_body(answer)))
 		return false;
 	if (may_pass(status))
-		bc_verdict_set(result, BC_WAIT, "could not read %s: ", what);
+		bc_verdict_set(result, BC_WAIT, "could not read %s", what);
 	else
-		bc_verdict_set(result, BC_REFUSED, "the store refused to show %s: ", what);
+		bc_verdict_set(result, BC_REFUSED, "the store refused to show %s", what);
 	bc_reason_append(result->reason, sizeof(result->reason), answer, inquiry->store->token);
 	return true;
 }
 
+/* An error beside a body means that the body is not whole. */
 static bool
 has_body(const HttpAnswer *answer)
 {
@@ -88,16 +93,17 @@ may_pass(int status)
 		status == 423 || status == 425 || status == 429;
 }
 
+/* Names what a person has to change: the token, its scope, or what is in between. */
 void
 bc_verdict_stop(const BcInquiry *inquiry, const HttpAnswer *answer, const char *scope,
 				BcResult *result)
 {
 	if (answer->status == 401)
-		bc_verdict_set(result, BC_STOP_STORE, "the store does not accept the token: ");
+		bc_verdict_set(result, BC_STOP_STORE, "the store does not accept the token");
 	else if (answer->status == 403)
-		bc_verdict_set(result, BC_STOP_STORE, "the token lacks the scope %s: ", scope);
+		bc_verdict_set(result, BC_STOP_STORE, "the token lacks the scope %s", scope);
 	else
-		bc_verdict_set(result, BC_STOP_STORE, "the store cannot be asked: ");
+		bc_verdict_set(result, BC_STOP_STORE, "the store cannot be asked");
 	bc_reason_append(result->reason, sizeof(result->reason), answer, inquiry->store->token);
 }
 
@@ -120,7 +126,7 @@ bc_verdict_test(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 
 	if (answer->status == 404)
 	{
-		bc_verdict_set(result, BC_REFUSED, "no store has the hash \"%s\": ", inquiry->store->hash);
+		bc_verdict_set(result, BC_REFUSED, "no store has the hash \"%s\"", inquiry->store->hash);
 		bc_reason_append(result->reason, sizeof(result->reason), answer, inquiry->store->token);
 		return;
 	}
@@ -138,6 +144,7 @@ bc_verdict_test(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 	json_decref(store);
 }
 
+/* One sentence that shows whose store it is: a token of another store answers as well. */
 static void
 describe_store(const json_t *store, const char *token, BcResult *result)
 {

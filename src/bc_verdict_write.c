@@ -24,6 +24,7 @@ static void judge_put(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *re
 static void judge_missing(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result);
 static void judge_other(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result);
 
+/* From what is certain to what is not: what no line below claims is unknown. */
 void
 bc_verdict_write(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 {
@@ -41,6 +42,10 @@ bc_verdict_write(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 		judge_other(inquiry, answer, result);
 }
 
+/*
+ * A certificate stops the store only if nothing was sent: an error that comes
+ * later leaves the outcome unknown, and that weighs more.
+ */
 static bool
 stops_store(const HttpAnswer *answer)
 {
@@ -50,12 +55,13 @@ stops_store(const HttpAnswer *answer)
 		(answer->refused && answer->not_sent);
 }
 
+/* The status says "taken"; what stands in the body says by what, if it is whole. */
 static void
 judge_accepted(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 {
 	if (answer->error != NULL)
 	{
-		bc_verdict_set(result, BC_UNKNOWN, "the answer to the capture was cut off: ");
+		bc_verdict_set(result, BC_UNKNOWN, "the answer to the capture was cut off");
 		bc_reason_append(result->reason, sizeof(result->reason), answer, inquiry->store->token);
 	}
 	else if (answer->body_length == 0)
@@ -122,30 +128,31 @@ judge_missing(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 	bool		by_status = bc_request_is_by_status(inquiry->store);
 
 	if (by_status && answer->status == 404)
-		bc_verdict_set(result, BC_LOOK_AGAIN, "the order is gone: ");
+		bc_verdict_set(result, BC_LOOK_AGAIN, "the order is gone");
 	else if (!by_status && inquiry->store->strategy == BC_BY_TRANSACTION_THEN_STATUS)
-		bc_verdict_set(result, BC_NO_WAY_A, "the store takes no transactions: ");
+		bc_verdict_set(result, BC_NO_WAY_A, "the store takes no transactions");
 	else
-		bc_verdict_set(result, BC_REFUSED, by_status ? "the store takes no status change: " :
-					   "the store takes no transactions: ");
+		bc_verdict_set(result, BC_REFUSED, by_status ? "the store takes no status change" :
+					   "the store takes no transactions");
 	bc_reason_append(result->reason, sizeof(result->reason), answer, inquiry->store->token);
 }
 
+/* 429 is NOT_SENT, because throttled requests are turned away before they are read. */
 static void
 judge_other(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *result)
 {
 	int			status = answer->status;
 
 	if (answer->not_sent)
-		bc_verdict_set(result, BC_NOT_SENT, "nothing was sent: ");
+		bc_verdict_set(result, BC_NOT_SENT, "nothing was sent");
 	else if (status == 429)
-		bc_verdict_set(result, BC_NOT_SENT, "the store asks to slow down: ");
+		bc_verdict_set(result, BC_NOT_SENT, "the store asks to slow down");
 	else if (status == 409 || status == 423)
-		bc_verdict_set(result, BC_LOOK_AGAIN, "the order is in use at the store: ");
+		bc_verdict_set(result, BC_LOOK_AGAIN, "the order is in use at the store");
 	else if (is_rejection(status))
-		bc_verdict_set(result, BC_REFUSED, "the store refused the capture: ");
+		bc_verdict_set(result, BC_REFUSED, "the store refused the capture");
 	else
-		bc_verdict_set(result, BC_UNKNOWN, "it is not known whether the store took the capture: ");
+		bc_verdict_set(result, BC_UNKNOWN, "it is not known whether the store took the capture");
 	bc_reason_append(result->reason, sizeof(result->reason), answer, inquiry->store->token);
 }
 

@@ -14,7 +14,7 @@
 #include "miscadmin.h"
 
 #include "guc.h"
-#include "wake.h"
+#include "shared.h"
 #include "worker.h"
 
 PG_MODULE_MAGIC;
@@ -34,6 +34,6 @@ _PG_init(void)
 	if (!preloading || IsBinaryUpgrade)
 		return;
 
-	wake_install();
+	shared_install();
 	launcher_register();
 }

@@ -87,6 +87,7 @@ bigcommerce_start(BcPurpose purpose, const BcStore *store, const BcOrder *order,
 	return c;
 }
 
+/* malloc, not palloc: it outlives rounds and transactions, and callbacks must not throw. */
 static BcConversation *
 conversation_new(BcPurpose purpose, const BcStore *store, const BcOrder *order,
 				 const BcResult *look)
@@ -127,6 +128,7 @@ conversation_free(BcConversation *c)
 	free(c);
 }
 
+/* The last check before a hash gets into a path and a token into a header. */
 static void
 begin(BcConversation *c)
 {
@@ -292,6 +294,7 @@ bigcommerce_next(void **tag, BcResult *result)
 	return true;
 }
 
+/* A write under way may still arrive: the caller treats it as unknown. */
 void
 bigcommerce_abandon(BcConversation *conversation)
 {

@@ -59,6 +59,7 @@ http_reload(void)
 		fail(dlist_container(HttpTransfer, node, iter.cur), "the settings were reloaded");
 }
 
+/* At once: bytes of a write already with the kernel may arrive, a crash is no different. */
 void
 http_shutdown(void)
 {
@@ -87,6 +88,7 @@ drop(HttpTransfer *transfer)
 	transfer_free(transfer);
 }
 
+/* What failed already waits on the finished list, so that `done` is never called from here. */
 void *
 http_start(const HttpRequest *request, HttpDone done, void *arg)
 {
@@ -175,6 +177,10 @@ move(HttpTransfer *transfer, dlist_head *list)
 	dlist_push_tail(list, &transfer->node);
 }
 
+/*
+ * First sleep, then everything that may have become due, in the order in which
+ * it can: an address lets requests run, and what ran may have finished.
+ */
 bool
 http_wait(long timeout_ms)
 {

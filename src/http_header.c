@@ -30,6 +30,7 @@ http_header_reset(HttpAnswer *answer)
 	answer->retry_after_s = -1;
 }
 
+/* BigCommerce's X-Retry-After outranks the Retry-After of an edge before it. */
 void
 http_header_take(HttpAnswer *answer, const char *line, size_t length)
 {

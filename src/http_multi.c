@@ -53,6 +53,7 @@ multi_init(int resolver)
 		wait_event = compat_wait_event("BcpaidHttp");
 }
 
+/* libcurl may start threads as soon as it is initialized: signals are blocked from then on. */
 static void
 make_handle(void)
 {
@@ -80,6 +81,7 @@ check(CURLMcode code, const char *what)
 				 errmsg("could not set %s: %s", what, curl_multi_strerror(code))));
 }
 
+/* WL_EXIT_ON_PM_DEATH: a worker without its postmaster must not write to a store. */
 static void
 make_sockets(void)
 {
@@ -97,6 +99,7 @@ make_sockets(void)
 	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, sockets, NULL, NULL);
 }
 
+/* Idle connections are closed without waiting for the other side. */
 void
 multi_shutdown(void)
 {
@@ -162,6 +165,10 @@ on_timer(CURLM *handle, long timeout_ms, void *arg)
 	return 0;
 }
 
+/*
+ * The latch is reset before anything is done about it, so that one set
+ * meanwhile ends the next sleep.
+ */
 bool
 multi_wait(long timeout_ms, bool *resolved)
 {
@@ -233,6 +240,7 @@ run_sockets(void)
 	return resolved;
 }
 
+/* libcurl's own clockwork: time-outs, and the start of every transfer. */
 static void
 run_timer(void)
 {
@@ -247,6 +255,7 @@ run_timer(void)
 	http_unblock_signals(&before);
 }
 
+/* The message lies in the handle's memory: it is read before the handle goes. */
 HttpTransfer *
 multi_next_finished(void)
 {

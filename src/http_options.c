@@ -107,6 +107,7 @@ set_security(HttpTransfer *transfer, const HttpTarget *target)
 	return true;
 }
 
+/* Each request is bounded in time and size, whatever the store does. */
 static bool
 set_limits(HttpTransfer *transfer)
 {
@@ -123,6 +124,7 @@ set_limits(HttpTransfer *transfer)
 	return true;
 }
 
+/* HTTP/1.1: with HTTP/2, requests would share a connection, and its death. */
 static bool
 set_request(HttpTransfer *transfer, const HttpRequest *request, const HttpTarget *target)
 {
@@ -164,6 +166,7 @@ set_headers(HttpTransfer *transfer, const HttpRequest *request)
 	return true;
 }
 
+/* A line "Name:" without a value takes the header out. */
 static bool
 add_header(HttpTransfer *transfer, const char *name, const char *value)
 {
@@ -181,6 +184,7 @@ add_header(HttpTransfer *transfer, const char *name, const char *value)
 	return true;
 }
 
+/* libcurl is given the addresses, so that its own resolver has nothing left to do. */
 bool
 options_set_last(HttpTransfer *transfer, const HttpTarget *target,
 				 const char *addresses, long time_left_ms)

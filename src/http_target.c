@@ -26,6 +26,7 @@ static bool split(const char *text, size_t length, int default_port, char *name,
 static bool is_address(const char *name);
 static void set_ca_file(HttpTarget *target);
 
+/* A mistake here fails each request with these words, until a reload mends it. */
 void
 http_target_set(HttpTarget *target)
 {
@@ -41,6 +42,7 @@ http_target_set(HttpTarget *target)
 		target->name[0] = '\0';
 }
 
+/* Only the first entry; the list may go on with hosts that other versions use. */
 static bool
 set_host(HttpTarget *target)
 {

@@ -22,6 +22,7 @@
 static bool is_not_sent(CURL *easy, CURLcode code);
 static bool is_certificate(CURLcode code);
 
+/* A transfer that cannot run is one all the same: its callback tells why. */
 HttpTransfer *
 transfer_new(const HttpRequest *request, const HttpTarget *target,
 			 HttpDone done, void *arg)
@@ -105,6 +106,7 @@ transfer_take_header(char *data, size_t size, size_t n, void *arg)
 	return length;
 }
 
+/* Nothing was handed to libcurl, so nothing was sent: the one case that is certain. */
 void
 transfer_fail(HttpTransfer *transfer, const char *error)
 {

@@ -31,7 +31,7 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
-#include "wake.h"
+#include "turn.h"
 #include "worker.h"
 
 #define NO_SLOT_PAUSE	1000	/* ms, when max_worker_processes is used up */
@@ -54,7 +54,7 @@ static bool database_exists(Oid database);
 static void collect_finished(void);
 static TimestampTz start_due_workers(void);
 static int	free_slot(void);
-static bool start_worker(int slot, const WakeTurn *turn);
+static bool start_worker(int slot, const Turn *turn);
 static void nap(TimestampTz until);
 
 void
@@ -81,7 +81,7 @@ bcpaid_launcher_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-	wake_launcher_starts();
+	turn_launcher_starts();
 	before_shmem_exit(say_goodbye, (Datum) 0);
 
 	/* Until SIGTERM, which CHECK_FOR_INTERRUPTS() turns into an exit. */
@@ -100,7 +100,7 @@ bcpaid_launcher_main(Datum arg)
 		if (visit)
 			add_all_databases();
 		next = start_due_workers();
-		visit = wake_overflowed();
+		visit = turn_overflowed();
 		if (visit)
 			next = Min(next, TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 														 VISIT_AGAIN));
@@ -111,7 +111,7 @@ bcpaid_launcher_main(Datum arg)
 static void
 say_goodbye(int code, Datum arg)
 {
-	wake_launcher_ends();
+	turn_launcher_ends();
 }
 
 /* Nothing is known after a start: have each database visited once. */
@@ -131,7 +131,7 @@ add_all_databases(void)
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
 		if (database->datallowconn && !database->datistemplate)
-			wake_add(database->oid);
+			turn_add(database->oid);
 	}
 	table_endscan(scan);
 	table_close(databases, AccessShareLock);
@@ -169,7 +169,7 @@ collect_finished(void)
 		if (running[i].handle == NULL ||
 			GetBackgroundWorkerPid(running[i].handle, &pid) != BGWH_STOPPED)
 			continue;
-		wake_turn_over(running[i].database, FAILED_PAUSE);
+		turn_over(running[i].database, FAILED_PAUSE);
 		pfree(running[i].handle);
 		running[i].handle = NULL;
 	}
@@ -180,16 +180,16 @@ static TimestampTz
 start_due_workers(void)
 {
 	TimestampTz next = DT_NOEND;
-	WakeTurn	turn;
+	Turn	turn;
 	int			slot;
 
-	while ((slot = free_slot()) >= 0 && wake_next_turn(&turn, &next))
+	while ((slot = free_slot()) >= 0 && turn_next(&turn, &next))
 	{
 		if (!database_exists(turn.database))
-			wake_forget(turn.database);
+			turn_forget(turn.database);
 		else if (!start_worker(slot, &turn))
 		{
-			wake_turn_over(turn.database, NO_SLOT_PAUSE);
+			turn_over(turn.database, NO_SLOT_PAUSE);
 			return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_SLOT_PAUSE);
 		}
 	}
@@ -213,7 +213,7 @@ free_slot(void)
 }
 
 static bool
-start_worker(int slot, const WakeTurn *turn)
+start_worker(int slot, const Turn *turn)
 {
 	BackgroundWorker worker = {0};
 	WorkerStart start = {turn->owner};

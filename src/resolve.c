@@ -56,6 +56,7 @@ static void *run_lookup(void *arg);
 static void list_addresses(const struct addrinfo *found, char *text, size_t size);
 static void keep(ResolveState new_state, const char *text, long keep_ms);
 
+/* Not blocking: the reader drains it, and the writers never wait for us. */
 int
 resolve_init(void)
 {
@@ -71,6 +72,10 @@ resolve_shutdown(void)
 	known = false;
 }
 
+/*
+ * A pending lookup that ran out of time counts as failed for a moment, so that
+ * all who waited for it learn of it, and the next one tries anew.
+ */
 ResolveState
 resolve_ask(const char *name, long timeout_ms, const char **text)
 {
@@ -88,6 +93,7 @@ resolve_ask(const char *name, long timeout_ms, const char **text)
 	return state;
 }
 
+/* Threads that hang are counted: a dead name server must not eat the process up. */
 static void
 start_lookup(const char *name, long timeout_ms)
 {
@@ -196,6 +202,7 @@ resolve_wait_ms(void)
 	return Max(0, (long) (until - http_now_ms()));
 }
 
+/* Text that is kept already may be passed back. */
 static void
 keep(ResolveState new_state, const char *text, long keep_ms)
 {

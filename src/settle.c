@@ -15,7 +15,7 @@
 #include "guc.h"
 #include "pace.h"
 #include "settle.h"
-#include "wake.h"
+#include "reserve.h"
 
 #define AGREEING_READS	2		/* before a second write */
 #define READ_BACK_EVERY 100		/* captures of a store, after its first */
@@ -93,8 +93,10 @@ after_look(const QueueClaim *claim, const BcResult *result, QueueMove *move)
 }
 
 /*
- * Look after a write of unknown outcome.  Whatever the store says but
- * "captured" or "not there" is for a person: money may have been recorded.
+ * After a write of unknown outcome, first what is there is read (BC_READ_BACK);
+ * only if nothing is, the order is looked at as before a first write (BC_LOOK).
+ * Whatever the store says but "captured" or "not there" is for a person: money
+ * may have been recorded.
  */
 static SettleStep
 after_unknown(const QueueClaim *claim, const BcResult *result, QueueMove *move)
@@ -102,7 +104,12 @@ after_unknown(const QueueClaim *claim, const BcResult *result, QueueMove *move)
 	switch (result->verdict)
 	{
 		case BC_GO:
-			return absent_after_send(claim, move);
+			if (result->purpose == BC_READ_BACK)
+				return absent_after_send(claim, move);
+			if (may_write(move))
+				return SETTLE_INTEND;
+			move->to_state = "unknown";
+			break;
 		case BC_TAKEN:
 		case BC_TAKEN_BY_OTHER:
 			captured(result, move);
@@ -156,13 +163,7 @@ absent_after_send(const QueueClaim *claim, QueueMove *move)
 		move->reason = psprintf("sent %d times, and never there", claim->sends);
 		return SETTLE_MOVE;
 	}
-	if (!may_write(move))
-	{
-		move->to_state = "unknown";
-		move->absent = true;
-		return SETTLE_MOVE;
-	}
-	return SETTLE_INTEND;
+	return SETTLE_LOOK;
 }
 
 static SettleStep
@@ -216,7 +217,7 @@ static bool
 may_write(QueueMove *move)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz silent_until = wake_quarantine_end();
+	TimestampTz silent_until = reserve_silence_end();
 
 	move->to_state = "waiting";
 	move->delay_ms = CLOSED_RETRY_MS;

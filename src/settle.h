@@ -14,6 +14,7 @@ typedef enum SettleStep
 {
 	SETTLE_MOVE,				/* write the move down; the conversation is over */
 	SETTLE_INTEND,				/* go on to the write */
+	SETTLE_LOOK,				/* nothing is there: look anew, as before a first write */
 	SETTLE_READ_BACK			/* write the move down, then read the order once more */
 } SettleStep;
 

@@ -31,6 +31,7 @@
 #include "http.h"
 #include "note.h"
 #include "queue.h"
+#include "turn.h"
 #include "wake.h"
 #include "work.h"
 #include "worker.h"
@@ -111,7 +112,7 @@ leave(TimestampTz next_due)
 static void
 leave_for_good(void)
 {
-	wake_forget(MyDatabaseId);
+	turn_forget(MyDatabaseId);
 	leave(DT_NOEND);
 }
 

@@ -127,6 +127,7 @@ SELECT jsonb_build_object(
             fit ->> 'schema', fit #>> '{status_lookup,table}', fit ->> 'status_column')
         ELSE format('o.%I', fit ->> 'status_column') END,
     'status_words', bcpaid.status_sql('k.status'),
+    'own_status_words', bcpaid.status_sql('{status}'),
     'refused', bcpaid.array_sql(fit -> 'status_refused'),
     'gateway', CASE WHEN fit ? 'gateway_column' THEN format('o.%I', fit ->> 'gateway_column') ELSE 'NULL' END,
     'real_gateways', lower(bcpaid.array_sql(coalesce(fit -> 'gateway_real', '[]'))))

@@ -29,7 +29,8 @@ class Sandbox:
         """Returns when the store has taken a capture of that order, or it took too long: says which. Asked once
         and answered later, so that waiting takes no time from those who are measured."""
         try:
-            self._ask("POST", "/wait", {"timeout_ms": timeout_ms, "captures": {"store": self.store, "order": remote_id}})
+            self._ask("POST", "/wait", {"timeout_ms": timeout_ms,
+                                        "captures": {"store": self.store, "order": remote_id}})
             return True
         except urllib.error.HTTPError as answer:
             if answer.code != 504:

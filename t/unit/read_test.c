@@ -8,8 +8,6 @@
  */
 #include "everyday.h"
 
-#define OURS "\"gateway_transaction_id\":\"" MARKER "\""
-
 static void
 reads(int status, const char *body, BcVerdict on_order, BcVerdict on_transactions, const char *what)
 {

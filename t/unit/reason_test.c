@@ -27,7 +27,7 @@ survives_long_text(void)
 {
 	static char body[200 * 1024];
 	HttpAnswer	answer = {.status = 422,.body = body};
-	char		reason[400] = "refused: ";
+	char		reason[400] = "refused";
 
 	snprintf(body, sizeof(body), "{\"title\":\"%0*d\"}", 190 * 1024, 7);
 	answer.body_length = strlen(body);

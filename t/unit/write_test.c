@@ -10,16 +10,16 @@
 
 #define BOTH BC_BY_TRANSACTION_THEN_STATUS
 
-typedef struct Case
+typedef struct Write
 {
 	BcVerdict	wanted;
 	BcStrategy	strategy;
 	int			status;
 	const char *body;
 	bool		conclusive;
-} Case;
+} Write;
 
-static const Case cases[] = {
+static const Write cases[] = {
 	{BC_TAKEN, BC_BY_TRANSACTION, 201, "{\"data\":{\"id\":5,\"event\":\"capture\",\"status\":\"ok\",\"gateway_transaction_id\":\"" MARKER "\"},\"meta\":{}}", true},
 	{BC_TAKEN, BC_BY_TRANSACTION, 200, "{\"data\":{\"event\":\"capture\",\"gateway_transaction_id\":\"" MARKER "\"}}", true},
 	{BC_TAKEN, BC_BY_TRANSACTION, 201, "{\"data\":{\"id\":5},\"meta\":{}}", false},
@@ -87,7 +87,7 @@ write_with(const HttpAnswer *answer)
 }
 
 static void
-test_case(const Case *c)
+test_case(const Write *c)
 {
 	HttpAnswer	answer = answer_of(c->status, c->body);
 	BcResult	result;

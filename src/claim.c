@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * claim.c
+ *	  Which captures are taken up now, and when others will be.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "claim.h"
+#include "guc.h"
+#include "job.h"
+#include "pace.h"
+#include "queue.h"
+#include "reserve.h"
+#include "work.h"
+
+#define IN_FLIGHT_MAX	512
+
+typedef struct ClaimWork
+{
+	QueueClaim *claims;
+	int			n;
+} ClaimWork;
+
+static bool may_send = false;
+static char reported_problem[400];
+
+/* prototypes of private functions */
+static void claim_some(void *arg);
+static void check_environment(void);
+
+void
+claim_due(void)
+{
+	ClaimWork	work = {NULL, 0};
+
+	if (job_count >= IN_FLIGHT_MAX)
+		return;
+	if (work_run("claiming captures", claim_some, &work) != WORK_DONE)
+		return;
+
+	for (int i = 0; i < work.n; i++)
+	{
+		Job		   *job = job_make(&work.claims[i]);
+
+		if (!reserve_order(job->claim.store.hash, job->claim.order.remote_order_id))
+			job_end(job, BC_WAIT, "another database of this server works on this remote order");
+		else if (!job->claim.has_token)
+			job_end(job, BC_STOP_STORE, "the store has no valid hash or access token");
+		else
+			job_converse(job, job->claim.unknown ? BC_READ_BACK : BC_LOOK);
+	}
+}
+
+static void
+claim_some(void *arg)
+{
+	ClaimWork  *work = arg;
+	int64	   *busy = palloc(sizeof(int64) * Max(job_count, 1));
+	int			nbusy = 0;
+	QueueRoom  *rooms;
+	int			nrooms = pace_rooms(&rooms);
+	dlist_iter	iter;
+
+	check_environment();
+	if (!may_send)
+		return;
+
+	dlist_foreach(iter, &job_list)
+		busy[nbusy++] = dlist_container(Job, node, iter.cur)->claim.id;
+	work->n = queue_claim(rooms, nrooms, busy, nbusy, PACE_DEFAULT_ROOM, &work->claims);
+}
+
+/* Said once for each reason: a copy that may not send is nothing to repeat. */
+static void
+check_environment(void)
+{
+	char	   *problem = queue_environment_problem();
+
+	may_send = problem == NULL && bcpaid_enabled;
+	if (problem != NULL && strncmp(problem, reported_problem, sizeof(reported_problem) - 1) != 0)
+		ereport(WARNING,
+				(errmsg("bcpaid sends nothing from this database: %s", problem)));
+	strlcpy(reported_problem, problem ? problem : "", sizeof(reported_problem));
+}
+
+void
+claim_next_due(void *arg)
+{
+	ClaimNext  *next = arg;
+
+	next->at = queue_next_due(may_send, &next->sweep);
+}

@@ -1,0 +1,105 @@
+/*-------------------------------------------------------------------------
+ *
+ * job.c
+ *	  The captures under way in this worker.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "job.h"
+#include "pace.h"
+#include "reserve.h"
+
+dlist_head	job_list = DLIST_STATIC_INIT(job_list);
+int			job_count = 0;
+
+/* prototypes of private functions */
+static char *copy(const char *text);
+
+Job *
+job_make(const QueueClaim *claim)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "bcpaid job",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Job		   *job = palloc0(sizeof(Job));
+
+	job->context = context;
+	job->claim = *claim;
+	job->claim.order.amount = copy(claim->order.amount);
+	job->claim.order.currency = copy(claim->order.currency);
+	job->claim.order.tolerance = copy(claim->order.tolerance);
+	job->claim.order.marker = copy(claim->order.marker);
+	job->claim.store.offline_methods = copy(claim->store.offline_methods);
+	MemoryContextSwitchTo(caller);
+
+	dlist_push_tail(&job_list, &job->node);
+	job_count++;
+	return job;
+}
+
+static char *
+copy(const char *text)
+{
+	return pstrdup(text == NULL ? "" : text);
+}
+
+void
+job_converse(Job *job, BcPurpose purpose)
+{
+	if (bigcommerce_start(purpose, &job->claim.store, &job->claim.order,
+						  purpose == BC_LOOK ? NULL : &job->look, job) == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	pace_started(job->claim.store.id, job->claim.quota_reserve);
+}
+
+void
+job_drop(Job *job)
+{
+	reserve_end(job->claim.store.hash, job->claim.order.remote_order_id);
+	dlist_delete(&job->node);
+	job_count--;
+	MemoryContextDelete(job->context);
+}
+
+void
+job_end(Job *job, BcVerdict verdict, const char *reason)
+{
+	job->result.purpose = BC_LOOK;
+	job->result.verdict = verdict;
+	job->result.store_unwell = false;
+	strlcpy(job->result.reason, reason, sizeof(job->result.reason));
+	job->has_ended = true;
+}
+
+void
+job_collect(void)
+{
+	void	   *tag;
+	BcResult	result;
+
+	while (bigcommerce_next(&tag, &result))
+	{
+		Job		   *job = tag;
+
+		job->result = result;
+		job->has_ended = true;
+		pace_finished(job->claim.store.id, &result);
+	}
+}
+
+bool
+job_any_has_ended(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &job_list)
+	{
+		if (dlist_container(Job, node, iter.cur)->has_ended)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ *
+ * job.h
+ *	  The captures under way in this worker.
+ *
+ * A job is a claimed capture and the conversation about it.  It is moved on
+ * by capture.c; here are its making, its conversations and its end.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BCPAID_JOB_H
+#define BCPAID_JOB_H
+
+#include "lib/ilist.h"
+
+#include "bigcommerce.h"
+#include "queue.h"
+#include "settle.h"
+
+typedef struct Job
+{
+	dlist_node	node;
+	MemoryContext context;		/* of the claim's strings and the job itself */
+	QueueClaim	claim;
+	BcResult	look;			/* what the write rests on */
+	BcResult	result;			/* of the last conversation, if it has ended */
+	bool		has_ended;
+	bool		is_test;		/* of a store, on behalf of no capture */
+	bool		is_settled;		/* what is read now can only lead to a warning */
+	SettleStep	step;			/* what follows, once it is committed */
+} Job;
+
+extern dlist_head job_list;
+extern int	job_count;
+
+/* Make a job of a claim, with copies of its strings; job_drop() frees all. */
+extern Job *job_make(const QueueClaim *claim);
+extern void job_drop(Job *job);
+
+/* Begin a conversation; its end shows as has_ended after job_collect(). */
+extern void job_converse(Job *job, BcPurpose purpose);
+
+/* A conversation that ended before it began. */
+extern void job_end(Job *job, BcVerdict verdict, const char *reason);
+
+/* Take in the conversations that have ended. */
+extern void job_collect(void);
+extern bool job_any_has_ended(void);
+
+#endif							/* BCPAID_JOB_H */

@@ -1,0 +1,71 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared.h
+ *	  The shared memory: which databases have work, and who serves them.
+ *
+ * Private to wake.c, turn.c and reserve.c, which say what is done with it.
+ * Nothing here is durable: after a restart the launcher visits every database
+ * once.  Latches are kept as pointers into shared memory (a process's own
+ * latch is there) and are taken back, under the lock, before their process
+ * goes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BCPAID_SHARED_H
+#define BCPAID_SHARED_H
+
+#include "datatype/timestamp.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+
+#define RESERVED_MAX	4096	/* remote orders in conversation, cluster-wide */
+#define BEING_STARTED	(-1)	/* in place of a worker's pid */
+
+typedef struct WakeEntry
+{
+	Oid			database;		/* InvalidOid: free */
+	Oid			owner;			/* whom the worker runs as, as last seen */
+	bool		pending;		/* something was committed */
+	bool		missed;			/* a note was lost */
+	TimestampTz due;			/* next time without a wake-up, or infinity */
+	TimestampTz not_before;		/* no worker before this time */
+	TimestampTz left_at;		/* when its last worker left */
+	pid_t		worker;			/* 0: none */
+	Latch	   *latch;
+} WakeEntry;
+
+typedef struct Reservation
+{
+	uint64		key;			/* 0: free */
+	pid_t		worker;
+} Reservation;
+
+typedef struct WakeShared
+{
+	LWLock	   *lock;
+	Latch	   *launcher;
+	bool		overflowed;
+	bool		unclean;		/* the server came out of crash or archive recovery */
+	TimestampTz quarantine_end;
+	int			reserved_to;	/* slots of `reserved` ever used */
+	Reservation reserved[RESERVED_MAX];
+	int			n;
+	WakeEntry	entries[FLEXIBLE_ARRAY_MEMBER];
+} WakeShared;
+
+/* NULL in a server that did not preload us. */
+extern WakeShared *shared;
+
+/* Reserve and attach the memory; from _PG_init at preload. */
+extern void shared_install(void);
+
+/* The entry of a database, or a free one for it; the caller holds the lock. */
+extern WakeEntry *shared_find(Oid database, bool create);
+
+/* Is it due without a worker?  If later, `next` becomes no later than that. */
+extern bool shared_is_due(const WakeEntry *entry, TimestampTz now, TimestampTz *next);
+
+/* Its worker is gone; none comes for so long. */
+extern void shared_set_free(WakeEntry *entry, int pause_ms);
+
+#endif							/* BCPAID_SHARED_H */

@@ -1,0 +1,125 @@
+/*-------------------------------------------------------------------------
+ *
+ * turn.c
+ *	  Whose turn it is: the launcher's side of the shared memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "shared.h"
+#include "turn.h"
+
+/*
+ * The launcher starts when recovery has ended: that is when the time of
+ * silence after an unclean shutdown begins.
+ */
+void
+turn_launcher_starts(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->launcher = MyLatch;
+	for (int i = 0; i < shared->n; i++)
+	{
+		if (shared->entries[i].worker == BEING_STARTED)
+			shared->entries[i].worker = 0;
+	}
+	if (shared->unclean && shared->quarantine_end == 0)
+		shared->quarantine_end =
+			GetCurrentTimestamp() +
+			((int64) bcpaid_request_timeout + bcpaid_settle_time) * 1000;
+	LWLockRelease(shared->lock);
+}
+
+void
+turn_launcher_ends(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->launcher = NULL;
+	LWLockRelease(shared->lock);
+}
+
+/* Have a database visited, of which nothing is known. */
+void
+turn_add(Oid database)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	if (shared_find(database, false) == NULL)
+	{
+		WakeEntry  *entry = shared_find(database, true);
+
+		if (entry != NULL)
+			entry->pending = true;
+		else
+			shared->overflowed = true;
+	}
+	LWLockRelease(shared->lock);
+}
+
+bool
+turn_next(Turn *turn, TimestampTz *next)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	WakeEntry  *best = NULL;
+
+	*next = DT_NOEND;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < shared->n; i++)
+	{
+		WakeEntry  *entry = &shared->entries[i];
+
+		/* Who left longest ago goes first, so that none starves. */
+		if (shared_is_due(entry, now, next) &&
+			(best == NULL || entry->left_at < best->left_at))
+			best = entry;
+	}
+	if (best != NULL)
+	{
+		best->worker = BEING_STARTED;
+		turn->database = best->database;
+		turn->owner = best->owner;
+	}
+	LWLockRelease(shared->lock);
+	return best != NULL;
+}
+
+/* A worker is gone, or never came. */
+void
+turn_over(Oid database, int pause_ms)
+{
+	WakeEntry  *entry;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	entry = shared_find(database, false);
+	if (entry != NULL && entry->worker == BEING_STARTED)
+		shared_set_free(entry, pause_ms);
+	LWLockRelease(shared->lock);
+}
+
+void
+turn_forget(Oid database)
+{
+	WakeEntry  *entry;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	entry = shared_find(database, false);
+	if (entry != NULL)
+		entry->database = InvalidOid;
+	LWLockRelease(shared->lock);
+}
+
+bool
+turn_overflowed(void)
+{
+	bool		overflowed;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	overflowed = shared->overflowed;
+	shared->overflowed = false;
+	LWLockRelease(shared->lock);
+	return overflowed;
+}

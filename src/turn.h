@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * turn.h
+ *	  Whose turn it is: the launcher's side of the shared memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BCPAID_TURN_H
+#define BCPAID_TURN_H
+
+#include "datatype/timestamp.h"
+
+/* An invalid owner asks for a visit: who is it, and is anything due? */
+typedef struct Turn
+{
+	Oid			database;
+	Oid			owner;
+} Turn;
+
+extern void turn_launcher_starts(void);
+extern void turn_launcher_ends(void);
+
+/* Have a database visited, of which nothing is known; forget one that is gone. */
+extern void turn_add(Oid database);
+extern void turn_forget(Oid database);
+
+/*
+ * The database that should get a worker now, marked as taken.  False if there
+ * is none; `next` is then when one will be due, or infinity.
+ */
+extern bool turn_next(Turn *turn, TimestampTz *next);
+
+/* A worker that never came, or did not say goodbye. */
+extern void turn_over(Oid database, int pause_ms);
+
+/* Was there no room for a database since the last call? */
+extern bool turn_overflowed(void);
+
+#endif							/* BCPAID_TURN_H */
