@@ -24,4 +24,5 @@ include $(PGXS)
 
 # The install script is written in parts, one job a file, and put together here.
 sql/bcpaid--$(EXTVERSION).sql: $(sort $(wildcard src/sql/*.sql)) Makefile
+	mkdir -p $(@D)
 	cat $(filter %.sql,$^) > $@

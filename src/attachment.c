@@ -37,6 +37,7 @@ static const struct
 	int			nargs;
 	Oid			types[3];
 }			queries[ODOO_QUERIES] = {
+	[ODOO_CHEAP] = {"cheap", 1, {INT4ARRAYOID}},
 	[ODOO_JUDGE] = {"judge", 1, {INT4ARRAYOID}},
 	[ODOO_EXPLAIN] = {"explain", 1, {INT4OID}},
 	[ODOO_RESOLVE] = {"resolve", 3, {INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}},
@@ -282,8 +283,10 @@ attachment_query(OdooQuery query, Datum *values, bool read_only)
 	elevate_down(&elevation, owner);
 	if (cached.plan[query] == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(cached.text[query], queries[query].nargs,
-									   (Oid *) queries[query].types);
+		/* Generic: planning anew for each order would cost twenty times as much. */
+		SPIPlanPtr	plan = SPI_prepare_cursor(cached.text[query], queries[query].nargs,
+											  (Oid *) queries[query].types,
+											  CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not prepare query \"%s\"", queries[query].column);

@@ -16,6 +16,7 @@
 
 typedef enum OdooQuery
 {
+	ODOO_CHEAP,
 	ODOO_JUDGE,
 	ODOO_EXPLAIN,
 	ODOO_RESOLVE,

@@ -66,7 +66,7 @@ bc_request_store_path(char *path, const char *hash)
 	snprintf(path, BC_PATH_MAX, "/stores/%s/v2/store", hash);
 }
 
-/* limit is always sent: the documented default of 50 would cost more requests. */
+/* limit is always sent: v3's own page is smaller, and each page costs a request. */
 void
 bc_request_transactions_path(char *path, const char *hash, int64 id, int page)
 {

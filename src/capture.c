@@ -34,6 +34,7 @@
 
 #define CANDIDATES_AT_ONCE	5000
 #define SWEEP_AT_ONCE		5000
+#define PRUNE_AT_ONCE		5000	/* rows, after each sweep */
 #define FAILED_PAUSE_MS		2000	/* after a transaction of ours failed */
 #define NO_ROOM_PAUSE_MS	1000
 
@@ -44,6 +45,7 @@ static bool has_news = true;	/* at the start, look what is there */
 static void recover(void *arg);
 static void settle_results(void);
 static void settle_together(void *arg);
+static void settle_test(Job *job);
 static void settle_job(Job *job);
 static void settle_read_back(Job *job);
 static void write_store(const Job *job, const SettleStore *store);
@@ -150,8 +152,9 @@ settle_together(void *arg)
 
 		if (!job->has_ended || (arg != NULL && job != arg))
 			continue;
-		queue_attempt(job->claim.id, &job->result);
-		if (job->is_settled)
+		if (job->is_test)
+			settle_test(job);
+		else if (job->is_settled)
 			settle_read_back(job);
 		else
 			settle_job(job);
@@ -163,11 +166,19 @@ settle_together(void *arg)
 }
 
 static void
+settle_test(Job *job)
+{
+	job->step = SETTLE_MOVE;
+	queue_tested(job->claim.store.id, job->result.verdict == BC_OK, job->result.reason);
+}
+
+static void
 settle_job(Job *job)
 {
 	QueueMove	move;
 	SettleStore store;
 
+	queue_attempt(job->claim.id, &job->result);
 	job->step = settle_decide(&job->claim, &job->look, &job->result, &move, &store);
 	write_store(job, &store);
 	if ((job->step == SETTLE_MOVE || job->step == SETTLE_READ_BACK) &&
@@ -182,6 +193,7 @@ settle_read_back(Job *job)
 	SettleStore store = {0};
 
 	job->step = SETTLE_MOVE;
+	queue_attempt(job->claim.id, &job->result);
 	if (job->result.verdict == BC_TAKEN)
 		store.condition = "read_back";
 	if (job->result.verdict == BC_GO ||
@@ -294,4 +306,6 @@ static void
 sweep_slice(void *arg)
 {
 	sweeping = queue_sweep(SWEEP_AT_ONCE);
+	if (!sweeping)
+		(void) queue_prune(PRUNE_AT_ONCE);
 }

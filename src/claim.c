@@ -16,24 +16,28 @@
 #include "work.h"
 
 #define IN_FLIGHT_MAX	512
+#define NO_TOKEN		"the store has no valid hash or access token"
 
 typedef struct ClaimWork
 {
 	QueueClaim *claims;
 	int			n;
+	QueueClaim *tests;
+	int			ntests;
 } ClaimWork;
 
 static bool may_send = false;
 static char reported_problem[400];
 
 /* prototypes of private functions */
+static void begin_test(const QueueClaim *claim);
 static void claim_some(void *arg);
 static void check_environment(void);
 
 void
 claim_due(void)
 {
-	ClaimWork	work = {NULL, 0};
+	ClaimWork	work = {0};
 
 	if (job_count >= IN_FLIGHT_MAX)
 		return;
@@ -47,10 +51,24 @@ claim_due(void)
 		if (!reserve_order(job->claim.store.hash, job->claim.order.remote_order_id))
 			job_end(job, BC_WAIT, "another database of this server works on this remote order");
 		else if (!job->claim.has_token)
-			job_end(job, BC_STOP_STORE, "the store has no valid hash or access token");
+			job_end(job, BC_STOP_STORE, NO_TOKEN);
 		else
 			job_converse(job, job->claim.unknown ? BC_READ_BACK : BC_LOOK);
 	}
+	for (int i = 0; i < work.ntests; i++)
+		begin_test(&work.tests[i]);
+}
+
+static void
+begin_test(const QueueClaim *claim)
+{
+	Job		   *job = job_make(claim);
+
+	job->is_test = true;
+	if (claim->has_token)
+		job_converse(job, BC_TEST);
+	else
+		job_end(job, BC_STOP_STORE, NO_TOKEN);
 }
 
 static void
@@ -69,6 +87,7 @@ claim_some(void *arg)
 
 	dlist_foreach(iter, &job_list)
 		busy[nbusy++] = dlist_container(Job, node, iter.cur)->claim.id;
+	work->ntests = queue_tests(&work->tests);
 	work->n = queue_claim(rooms, nrooms, busy, nbusy, PACE_DEFAULT_ROOM, &work->claims);
 }
 

@@ -21,7 +21,8 @@
 #include "attachment.h"
 #include "eligibility.h"
 
-/* Columns of the judge query, see 30-eligibility.sql. */
+/* Columns of the queries, see 31-judge.sql. */
+#define CHEAP_FAILED		2
 #define JUDGE_ORDER_ID		1
 #define JUDGE_CAN_MARK		8
 #define JUDGE_CAPTURE_ID	11
@@ -42,6 +43,8 @@ typedef struct OneWork
 
 /* prototypes of private functions */
 static void judge_one(void *arg);
+static bool is_decided_cheaply(int order_id);
+static ArrayType *array_of(int order_id);
 static void judge_set(void *arg);
 static void run_judge(ArrayType *order_ids);
 static bool bool_value(HeapTuple row, TupleDesc desc, int column);
@@ -82,25 +85,50 @@ bcpaid_can_mark(PG_FUNCTION_ARGS)
 				   work.found && work.judgement.can_mark);
 }
 
+/* Most orders are decided by their own row and our ledger: look there first. */
 static void
 judge_one(void *arg)
 {
 	OneWork    *work = arg;
 
-	work->found = eligibility_judge(work->order_id, &work->judgement);
+	if (!is_decided_cheaply(work->order_id))
+		work->found = eligibility_judge(work->order_id, &work->judgement);
+}
+
+/* Is there no such order, or a condition that fails without a look at invoices? */
+static bool
+is_decided_cheaply(int order_id)
+{
+	Datum		order_ids = PointerGetDatum(array_of(order_id));
+	bool		is_null = false;
+
+	SPI_connect();
+	attachment_query(ODOO_CHEAP, &order_ids, true);
+	if (SPI_processed == 1)
+		(void) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+							 CHEAP_FAILED, &is_null);
+	SPI_finish();
+	return !is_null;
+}
+
+static ArrayType *
+array_of(int order_id)
+{
+	Datum		element = Int32GetDatum(order_id);
+
+	return construct_array(&element, 1, INT4OID, 4, true, TYPALIGN_INT);
 }
 
 bool
 eligibility_judge(int order_id, Judgement *judgement)
 {
-	Datum		element = Int32GetDatum(order_id);
 	HeapTuple	row;
 	TupleDesc	desc;
 	bool		is_null;
 	bool		found;
 
 	SPI_connect();
-	run_judge(construct_array(&element, 1, INT4OID, 4, true, TYPALIGN_INT));
+	run_judge(array_of(order_id));
 	found = SPI_processed == 1;
 	if (found)
 	{
@@ -271,8 +299,7 @@ bcpaid_why_not(PG_FUNCTION_ARGS)
 		put_explanation(result, "link", "no order given");
 	else
 	{
-		work.order_ids = construct_array(&fcinfo->args[0].value, 1, INT4OID, 4,
-										 true, TYPALIGN_INT);
+		work.order_ids = array_of(PG_GETARG_INT32(0));
 		work.result = result;
 		if (!attachment_try(explain, &work))
 			put_explanation(result, "profile",

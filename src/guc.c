@@ -28,7 +28,7 @@ int			bcpaid_max_attempts = 10;
 int			bcpaid_retry_base = 2000;
 int			bcpaid_retry_cap = 900000;
 int			bcpaid_sweep_interval = 900;
-int			bcpaid_idle_timeout = 5000;
+int			bcpaid_idle_timeout = 2000;
 int			bcpaid_retention = 730;
 
 /* prototypes of private functions */

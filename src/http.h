@@ -50,14 +50,19 @@ extern void http_reload(void);	/* after a reload of the settings */
 extern void http_shutdown(void);	/* drop all transfers at once, without
 									 * waiting */
 
-/* Start a request; `done` is called from http_wait(), once, whatever happens. */
+/*
+ * Start a request; `done` is called from http_wait(), once, whatever happens.
+ * NULL, and no call, only when out of memory.
+ */
 extern void *http_start(const HttpRequest *request, HttpDone done, void *arg);
 extern void http_cancel(void *transfer);	/* `done` is not called */
 extern int	http_in_flight(void);
 
 /*
  * Wait until a socket is ready, the latch is set or the time is up, and run
- * what is ready.  Returns true if the latch was set (and resets it).
+ * what is ready.  Returns true if the latch was set (and resets it).  A flag
+ * that database code may have eaten the latch of is the caller's to check: he
+ * passes 0 then.  Returns at once if a callback is due or an interrupt pending.
  */
 extern bool http_wait(long timeout_ms);
 

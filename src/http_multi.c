@@ -21,7 +21,7 @@
 #include "http_multi.h"
 #include "http_util.h"
 
-#define IDLE_CONNECTIONS	16L /* kept for the next read */
+#define IDLE_CONNECTIONS	64L /* kept for the next reads, 64 kB each */
 #define EVENTS_MAX			64	/* taken from epoll at once */
 
 static CURLM *multi;

@@ -42,7 +42,7 @@ http_target_set(HttpTarget *target)
 		target->name[0] = '\0';
 }
 
-/* Only the first entry; the list may go on with hosts that other versions use. */
+/* The first entry, and nothing in it that could end a URL's host early. */
 static bool
 set_host(HttpTarget *target)
 {

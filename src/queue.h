@@ -22,6 +22,7 @@ typedef struct QueueClaim
 	int64		id;
 	int			order_id;
 	bool		unknown;		/* sent before, outcome not known */
+	bool		answered;		/* the store said that it took it */
 	int			absent_reads;	/* agreeing reads that did not find it */
 	int			failures;
 	int			sends;
@@ -44,6 +45,7 @@ typedef struct QueueMove
 	int			delay_ms;		/* until due; -1: for ever */
 	bool		failed;			/* counts towards bcpaid.max_attempts */
 	bool		absent;			/* one more read that did not find it */
+	bool		answered;		/* the store said that it took it */
 	const char *amount;			/* as written to the store, or NULL */
 	const char *currency;
 	const char *transaction_id;
@@ -83,6 +85,14 @@ extern void queue_attempt(int64 id, const BcResult *result);
 
 /* False if the capture was moved by a person meanwhile. */
 extern bool queue_settle(const QueueMove *move);
+
+/* Stores to be tested: claims without a capture, in work_context(). */
+extern int	queue_tests(QueueClaim **claims);
+extern void queue_tested(int store_id, bool is_ok, const char *result);
+
+/* Delete old history; true if there is more. */
+extern bool queue_prune(int at_most);
+
 extern void queue_warn(int64 id, const char *warning);
 extern void queue_store(int store_id, const char *condition, const char *detail,
 						int delay_ms);

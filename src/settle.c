@@ -134,7 +134,7 @@ after_unknown(const QueueClaim *claim, const BcResult *result, QueueMove *move)
 /*
  * Our marker is not there.  A read counts only once the request cannot be on
  * its way any more and the store's reads have caught up; two that agree,
- * settle_time apart, allow a second write.
+ * settle_time apart, allow a second write; unless the store had said yes.
  */
 static SettleStep
 absent_after_send(const QueueClaim *claim, QueueMove *move)
@@ -157,6 +157,12 @@ absent_after_send(const QueueClaim *claim, QueueMove *move)
 		move->delay_ms = bcpaid_settle_time;
 		return SETTLE_MOVE;
 	}
+	if (claim->answered)
+	{
+		move->to_state = "held";
+		move->reason = "the store said that it recorded the capture, but does not show it";
+		return SETTLE_MOVE;
+	}
 	if (claim->sends >= bcpaid_max_attempts)
 	{
 		move->to_state = "held";
@@ -173,6 +179,14 @@ after_send(const QueueClaim *claim, const BcResult *look, const BcResult *result
 	switch (result->verdict)
 	{
 		case BC_TAKEN:
+			if (!result->conclusive)
+			{
+				/* It said yes, and did not show us what it took: see for ourselves. */
+				move->to_state = "unknown";
+				move->answered = true;
+				move->delay_ms = 0;
+				break;
+			}
 			captured(result, move);
 			move->amount = look->amount;
 			move->currency = look->currency;

@@ -128,6 +128,7 @@ harden(void)
 		{"DateStyle", "ISO"},
 		{"TimeZone", "UTC"},
 		{"jit", "off"},
+		{"plan_cache_mode", "force_generic_plan"},	/* planning costs more than any gain */
 		{"role", "none"},
 	};
 

@@ -83,7 +83,11 @@ CREATE TABLE bcpaid.store (
     failures            integer NOT NULL DEFAULT 0,
     retry_at            timestamptz,
     switched_on_at      timestamptz,
-    last_success_at     timestamptz
+    last_success_at     timestamptz,
+    test_wanted         bool NOT NULL DEFAULT false,
+    tested_at           timestamptz,
+    test_ok             bool,
+    test_result         text
 );
 COMMENT ON TABLE bcpaid.store IS 'settings and condition of each BigCommerce store; hash and token of a connector''s store stay in its own row';
 
@@ -125,6 +129,7 @@ CREATE TABLE bcpaid.capture (
     failures        integer NOT NULL DEFAULT 0,
     absent_reads    integer NOT NULL DEFAULT 0,
     sent_at         timestamptz,
+    answered        bool NOT NULL DEFAULT false,
     amount          numeric,
     currency        text,
     marker          text NOT NULL,

@@ -9,10 +9,10 @@
  * {name} in a text stands for a part from bcpaid.query_parts(), where every
  * table, column and value is quoted already.  The texts, from the inside out:
  *
- *     base     one row an order: its own facts, link, status
- *     known    base + store, hash, remote order id, capture
+ *     placed   one row an order: its own facts, link, status, store
+ *     known    placed + capture
  *     cheap    known decides, or says nothing: two index lookups
- *     plain    known + usual invoices decide, or say nothing
+ *     plain    placed + usual invoices decide, or say nothing
  *     moves    the invoices and credit notes of one order, each with what is open
  *     judge    known + moves: everything
  *

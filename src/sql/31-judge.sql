@@ -1,12 +1,12 @@
 /*
- * Eligibility, the queries: base, known, cheap, moves and judge (30-eligibility.sql
+ * Eligibility, the queries: placed, known, cheap, plain, moves and judge (30-eligibility.sql
  * says how they nest).  The conditions stand in the order of DESIGN.md.
  */
-CREATE FUNCTION bcpaid.known_text() RETURNS text
-LANGUAGE sql IMMUTABLE RETURN $known$
+CREATE FUNCTION bcpaid.placed_text() RETURNS text
+LANGUAGE sql IMMUTABLE RETURN $placed$
 SELECT b.*, r.remote_id, s.name AS store_name, s.hash, s.store_id IS NOT NULL AS has_store,
        coalesce(s.payment_states, '{paid,in_payment}') AS payment_states,
-       coalesce(s.mark_order_as_paid, false) AS is_on, c.id AS capture_id, c.state AS capture_state
+       coalesce(s.mark_order_as_paid, false) AS is_on
 FROM (
     SELECT o.id, o.name, o.state, o.invoice_status, o.amount_total, o.currency_id,
            {store_id} AS store_id, {words} AS words, {links} AS links,
@@ -23,12 +23,19 @@ LEFT JOIN LATERAL (
     SELECT s.id AS store_id, {store_name}::text AS name, {hash} AS hash, s.payment_states, s.mark_order_as_paid
     FROM bcpaid.store s {store_join} WHERE s.id = b.store_id
     OFFSET 0) s ON true
+$placed$;
+COMMENT ON FUNCTION bcpaid.placed_text() IS 'query: orders with link, status and store';
+
+CREATE FUNCTION bcpaid.known_text() RETURNS text
+LANGUAGE sql IMMUTABLE RETURN $known$
+SELECT p.*, c.id AS capture_id, c.state AS capture_state
+FROM ({placed}) p
 LEFT JOIN LATERAL (
     SELECT c.id, c.state FROM bcpaid.capture c
-    WHERE c.store_hash = s.hash AND c.remote_order_id = r.remote_id
+    WHERE c.store_hash = p.hash AND c.remote_order_id = p.remote_id
     OFFSET 0) c ON true
 $known$;
-COMMENT ON FUNCTION bcpaid.known_text() IS 'query: orders with link, store, status and capture';
+COMMENT ON FUNCTION bcpaid.known_text() IS 'query: orders with link, status, store and capture';
 
 /*
  * What follows from known alone, by condition.  NULL: they hold as far as known
@@ -82,7 +89,7 @@ SELECT k.id AS order_id, CASE WHEN EXISTS (SELECT {other_orders}) THEN false ELS
     JOIN {account_move_line} ml ON ml.id = r.invoice_line_id
     JOIN {account_move} m ON m.id = ml.move_id
     WHERE ol.order_id = k.id AND m.move_type IN ('out_invoice', 'out_refund') AND m.state <> 'cancel') END AS can_mark
-FROM ({known}) k
+FROM ({placed}) k
 $plain$;
 COMMENT ON FUNCTION bcpaid.plain_text() IS 'query: orders that passed cheap and are as usual, whether they can be marked, or NULL';
 

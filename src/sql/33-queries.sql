@@ -136,7 +136,7 @@ DECLARE
     parts jsonb := bcpaid.table_parts(fit) || bcpaid.link_parts(fit) || bcpaid.status_parts(fit)
         || bcpaid.store_parts(fit) || bcpaid.condition_parts() || bcpaid.explain_parts()
         || jsonb_build_object(
-            'known', bcpaid.known_text(), 'moves', bcpaid.moves_text(), 'totals', bcpaid.totals_text(),
+            'placed', bcpaid.placed_text(), 'known', bcpaid.known_text(), 'moves', bcpaid.moves_text(), 'totals', bcpaid.totals_text(),
             'facts', bcpaid.facts_text(),
             'covered', CASE WHEN links THEN bcpaid.covered_text() ELSE '0' END,
             'paid_out', bcpaid.paid_out_text() || CASE WHEN links THEN ' OR EXISTS (SELECT FROM '

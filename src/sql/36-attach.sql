@@ -164,27 +164,32 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION bcpaid.restore_links(jsonb) IS 'puts the links that detach kept back into the columns of profile native';
 
-/* What is eligible now is the past: for a person or a backfill.  Also for set_store, after it switched the store on. */
+/*
+ * What is eligible now is the past: for a person or a backfill.  set_store calls
+ * this, too, after it switched a store on.  Written in one go and analyzed at
+ * once, for plans made while the table was empty would read all of it each time.
+ */
 CREATE FUNCTION bcpaid.record_baseline(of_store int DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    ids int[];
+    batch int[];
     last_id int := 0;
-    added int;
-    total int := 0;
+    past bcpaid.baseline[] := '{}';
 BEGIN
     LOOP
-        ids := ARRAY(SELECT u FROM bcpaid.unswept(last_id, 1000) u);
-        EXIT WHEN ids = '{}';
-        last_id := (SELECT max(i) FROM unnest(ids) i);
-        INSERT INTO bcpaid.baseline (order_id, store_id)
-        SELECT j.order_id, j.store_id FROM bcpaid.judge(ids) j
-        WHERE j.automatic AND (of_store IS NULL OR j.store_id = of_store)
-        ON CONFLICT DO NOTHING;
-        GET DIAGNOSTICS added = ROW_COUNT;
-        total := total + added;
+        batch := ARRAY(SELECT u FROM bcpaid.unswept(last_id, 10000) u);
+        EXIT WHEN batch = '{}';
+        last_id := (SELECT max(i) FROM unnest(batch) i);
+        past := past || ARRAY(
+            SELECT ROW (j.order_id, j.store_id, now())::bcpaid.baseline FROM bcpaid.judge(batch) j
+            WHERE j.automatic AND (of_store IS NULL OR j.store_id = of_store));
     END LOOP;
-    RETURN total;
+    IF past = '{}' THEN
+        RETURN 0;
+    END IF;
+    INSERT INTO bcpaid.baseline SELECT p.* FROM unnest(past) p ON CONFLICT DO NOTHING;
+    ANALYZE bcpaid.baseline;
+    RETURN cardinality(past);
 END $$;
 COMMENT ON FUNCTION bcpaid.record_baseline(int) IS 'records the orders that are eligible now, of one store or of all that are switched on; returns how many';
 

@@ -49,7 +49,7 @@ RETURNS TABLE (id bigint, order_id integer, store_id integer, store_hash text, r
                unknown boolean, amount text, currency text, tolerance text, marker text,
                approved boolean, absent_reads integer, failures integer, sends integer,
                sent_at timestamptz, strategy text, no_transactions boolean, read_back boolean,
-               offline_methods text, token text, quota_reserve real, store_failures integer)
+               offline_methods text, token text, quota_reserve real, store_failures integer, answered boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -104,7 +104,7 @@ BEGIN
            g.marker, g.approved, g.absent_reads, g.failures, g.sends, g.sent_at,
            s.strategy, s.no_transactions, s.read_back,
            pg_catalog.array_to_string(s.offline_methods, E'\n'),
-           COALESCE(bcpaid.connector_token(s.id), t.token), s.quota_reserve, s.failures
+           COALESCE(bcpaid.connector_token(s.id), t.token), s.quota_reserve, s.failures, g.answered
       FROM going g
       JOIN bcpaid.store s ON s.id = g.store_id
       LEFT JOIN bcpaid.token t ON t.store_id = s.id;
@@ -155,7 +155,7 @@ BEGIN
                                            ELSE 'the amount changed in Odoo' END, NULL, 'worker');
         ELSE
             UPDATE bcpaid.capture
-               SET sends = sends + 1, sent_at = pg_catalog.clock_timestamp(), absent_reads = 0,
+               SET sends = sends + 1, sent_at = pg_catalog.clock_timestamp(), absent_reads = 0, answered = false,
                    amount = one.amount, currency = one.currency
              WHERE id = one.id;
             PERFORM bcpaid.queue_move(ARRAY[one.id], 'sending', NULL, NULL, 'worker');

@@ -14,7 +14,7 @@ COMMENT ON FUNCTION bcpaid.queue_attempt(bigint, text, integer, integer, integer
 CREATE FUNCTION bcpaid.queue_settle(capture bigint, from_states text[], to_state text, why text,
                                     until timestamptz, failed boolean, absent boolean,
                                     sent_amount numeric, sent_currency text, transaction text,
-                                    who_captured text, to_warn text)
+                                    who_captured text, to_warn text, was_answered boolean)
 RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -28,7 +28,8 @@ BEGIN
            captured_at = CASE WHEN to_state = 'captured'
                               THEN COALESCE(c.captured_at, pg_catalog.clock_timestamp())
                               ELSE c.captured_at END,
-           warning = COALESCE(to_warn, c.warning)
+           warning = COALESCE(to_warn, c.warning),
+           answered = c.answered OR was_answered
      WHERE c.id = queue_settle.capture AND c.state = ANY (from_states);
     IF NOT FOUND THEN
         RETURN false;
@@ -36,7 +37,7 @@ BEGIN
     PERFORM bcpaid.queue_move(ARRAY[capture], to_state, why, until, 'worker');
     RETURN true;
 END $$;
-COMMENT ON FUNCTION bcpaid.queue_settle(bigint, text[], text, text, timestamptz, boolean, boolean, numeric, text, text, text, text)
+COMMENT ON FUNCTION bcpaid.queue_settle(bigint, text[], text, text, timestamptz, boolean, boolean, numeric, text, text, text, text, boolean)
     IS 'write down what a store answered; false if a person moved the capture meanwhile';
 
 /* What was learned about a store as a whole. */
@@ -83,6 +84,45 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION bcpaid.queue_applied(bigint, text, text, timestamptz) IS 'write down that the order shows Captured in Odoo, or why not yet';
 
+/* Stores that a person wants to be tested, once. */
+CREATE FUNCTION bcpaid.queue_tests() RETURNS TABLE (store_id integer, store_hash text, token text)
+LANGUAGE sql AS $$
+    WITH wanted AS (
+        UPDATE bcpaid.store SET test_wanted = false WHERE test_wanted RETURNING id
+    )
+    SELECT w.id, bcpaid.store_hash(w.id), COALESCE(bcpaid.connector_token(w.id), t.token)
+      FROM wanted w LEFT JOIN bcpaid.token t ON t.store_id = w.id
+$$;
+COMMENT ON FUNCTION bcpaid.queue_tests() IS 'stores whose test was asked for';
+
+CREATE FUNCTION bcpaid.queue_tested(store integer, is_ok boolean, result text) RETURNS void
+LANGUAGE sql AS $$
+    UPDATE bcpaid.store
+       SET tested_at = pg_catalog.clock_timestamp(), test_ok = is_ok, test_result = result
+     WHERE id = queue_tested.store
+$$;
+COMMENT ON FUNCTION bcpaid.queue_tested(integer, boolean, text) IS 'write down what a test of a store found';
+
+/* History and attempts are kept for a while; the ledger itself stays.  True while there is more. */
+CREATE FUNCTION bcpaid.queue_prune(older_than interval, at_most integer) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    pruned integer;
+    more boolean;
+BEGIN
+    DELETE FROM bcpaid.attempt
+     WHERE ctid = ANY (ARRAY(SELECT a.ctid FROM bcpaid.attempt a
+                              WHERE a.at < pg_catalog.now() - older_than ORDER BY a.id LIMIT at_most));
+    GET DIAGNOSTICS pruned = ROW_COUNT;
+    more := pruned = at_most;
+    DELETE FROM bcpaid.history
+     WHERE ctid = ANY (ARRAY(SELECT h.ctid FROM bcpaid.history h
+                              WHERE h.at < pg_catalog.now() - older_than LIMIT at_most));
+    GET DIAGNOSTICS pruned = ROW_COUNT;
+    RETURN more OR pruned = at_most;
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_prune(interval, integer) IS 'delete history and attempts that are older than bcpaid.retention';
+
 CREATE FUNCTION bcpaid.queue_warn(capture bigint, what text) RETURNS void
 LANGUAGE sql AS $$
     UPDATE bcpaid.capture SET warning = what WHERE id = queue_warn.capture
@@ -110,6 +150,7 @@ LANGUAGE sql AS $$
                                WHERE c.store_id = s.id AND c.state IN ('queued', 'waiting', 'unknown')
                                ORDER BY c.due LIMIT 1) AS first
           WHERE may_send AND NOT s.paused AND s.stopped_reason IS NULL),
+        (SELECT 'epoch'::timestamptz FROM bcpaid.store WHERE test_wanted AND may_send LIMIT 1),
         (SELECT again_at FROM swept),
         'infinity'),
         COALESCE((SELECT again_at <= pg_catalog.clock_timestamp() FROM swept), false)

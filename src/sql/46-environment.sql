@@ -63,6 +63,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION bcpaid.environment_problem() IS 'why nothing may be sent from this database, NULL if it may';
 
+CREATE FUNCTION bcpaid.environment_is_confirmed() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT bcpaid.environment_problem() IS NULL
+$$;
+COMMENT ON FUNCTION bcpaid.environment_is_confirmed() IS 'may this database send?';
+
 CREATE FUNCTION bcpaid.confirm_environment() RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -177,3 +177,63 @@ BEGIN
     PERFORM bcpaid.wake();
 END $$;
 COMMENT ON FUNCTION bcpaid.resume(integer) IS 'let a paused or stopped store go on where it stopped; SQLSTATE 42704 for an unknown store';
+
+/* ---- a test: one read-only call, made by the worker, never inside a transaction ---- */
+
+CREATE FUNCTION bcpaid.store_hash(store_id integer) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    fit jsonb := (SELECT a.found FROM bcpaid.attachment a);
+BEGIN
+    IF fit ->> 'store_hash_column' IS NULL THEN
+        RETURN (SELECT s.hash FROM bcpaid.store s WHERE s.id = store_hash.store_id);
+    END IF;
+    RETURN (SELECT r ->> 'hash' FROM bcpaid.as_owner(pg_catalog.format('SELECT %s AS hash FROM %I.%I cs WHERE cs.id = $1::int4',
+                bcpaid.hash_words(pg_catalog.format('cs.%I', fit ->> 'store_hash_column')),
+                fit ->> 'schema', fit ->> 'store_table'), store_id::text) AS r);
+END $$;
+COMMENT ON FUNCTION bcpaid.store_hash(integer) IS 'the hash of a store, from the connector''s row or from ours';
+
+CREATE FUNCTION bcpaid.want_test(store_id integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    problem text := bcpaid.environment_problem();
+BEGIN
+    PERFORM bcpaid.check_store(store_id);
+    IF NOT bcpaid.sender_is_ready() THEN
+        problem := 'the library bcpaid was not loaded at the start of the server';
+    ELSIF NOT current_setting('bcpaid.enabled')::boolean THEN
+        problem := 'bcpaid.enabled is off';
+    END IF;
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION 'cannot test store %', store_id
+            USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = initcap(left(problem, 1)) || substr(problem, 2) || '.',
+                  HINT = 'SELECT * FROM bcpaid.doctor() shows what is in the way of sending.';
+    END IF;
+    UPDATE bcpaid.store s SET test_wanted = true, tested_at = NULL WHERE s.id = want_test.store_id;
+    PERFORM bcpaid.wake();
+END $$;
+COMMENT ON FUNCTION bcpaid.want_test(integer) IS 'ask the worker for a test of a store; bcpaid.test_store() waits for it';
+
+CREATE PROCEDURE bcpaid.test_store(store_id integer, INOUT ok boolean DEFAULT NULL, INOUT result text DEFAULT NULL)
+LANGUAGE plpgsql AS $$
+DECLARE
+    until timestamptz := pg_catalog.clock_timestamp() + interval '60 seconds';
+    tested timestamptz;
+BEGIN
+    PERFORM bcpaid.want_test(store_id);
+    LOOP
+        COMMIT;
+        SELECT s.tested_at, s.test_ok, s.test_result INTO tested, ok, result
+          FROM bcpaid.stores s WHERE s.id = store_id;
+        EXIT WHEN tested IS NOT NULL;
+        IF pg_catalog.clock_timestamp() >= until THEN
+            RAISE EXCEPTION 'no worker tested store % in time', store_id
+                USING ERRCODE = 'query_canceled',
+                      HINT = 'SELECT * FROM bcpaid.doctor() shows what is in the way of sending.';
+        END IF;
+        PERFORM pg_catalog.pg_sleep(0.02);
+    END LOOP;
+END $$;
+COMMENT ON PROCEDURE bcpaid.test_store(integer, boolean, text) IS
+    'ask a store who it is, without writing anything: reports plan, currency, scopes and quota; SQLSTATE 42704 for an unknown store, 55000 if nothing may be sent';

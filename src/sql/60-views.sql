@@ -21,13 +21,14 @@ CREATE VIEW bcpaid.stores AS
     SELECT s.id, s.name, s.hash, s.mark_order_as_paid, s.paused, s.stopped_reason, s.warning,
            s.payment_states, s.offline_methods, s.tolerance, s.strategy, s.no_transactions, s.quota_reserve,
            s.failures, s.retry_at, s.switched_on_at, s.last_success_at,
+           s.tested_at, s.test_ok, s.test_result,
            EXISTS (SELECT FROM bcpaid.token t WHERE t.store_id = s.id) AS has_token
       FROM bcpaid.store s;
 COMMENT ON VIEW bcpaid.stores IS 'every store: settings, condition, and whether bcpaid has a token for it';
 
 CREATE VIEW bcpaid.status AS
     SELECT s.id AS store_id, s.name AS store,
-           EXISTS (SELECT FROM bcpaid.environment) AS environment_confirmed,
+           bcpaid.environment_is_confirmed() AS environment_confirmed,
            bcpaid.sender_is_ready() AS sender_is_ready,
            EXISTS (SELECT FROM pg_catalog.pg_stat_activity a
                     WHERE a.backend_type = 'bcpaid worker' AND a.datname = pg_catalog.current_database()) AS worker_runs,

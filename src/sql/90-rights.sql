@@ -9,15 +9,15 @@ REVOKE ALL ON ALL PROCEDURES IN SCHEMA bcpaid FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bcpaid.attach(text), bcpaid.detach(), bcpaid.detect(), bcpaid.confirm_environment(),
     bcpaid.set_store(integer, text, text, boolean, text[], text[], numeric, text, real),
     bcpaid.set_token(integer, text), bcpaid.set_token_from_file(integer, text),
-    bcpaid.pause(integer), bcpaid.resume(integer),
+    bcpaid.pause(integer), bcpaid.resume(integer), bcpaid.want_test(integer),
     bcpaid.retry(bigint), bcpaid.retry(integer), bcpaid.approve(bigint), bcpaid.cancel(bigint),
     bcpaid.settle_by_hand(bigint, text), bcpaid.sweep(), bcpaid.backfill(date, boolean),
-    bcpaid.capture_state(bigint)
+    bcpaid.capture_state(bigint), bcpaid.doctor(), bcpaid.export_ledger(), bcpaid.import_ledger(jsonb)
     TO pg_database_owner;
-GRANT EXECUTE ON PROCEDURE bcpaid.wait(bigint, interval, text) TO pg_database_owner;
+GRANT EXECUTE ON PROCEDURE bcpaid.wait(bigint, interval, text), bcpaid.test_store(integer, boolean, text) TO pg_database_owner;
 
 /* A trigger runs whatever its table's user may do; creating one needs this right. */
 GRANT EXECUTE ON FUNCTION bcpaid.note() TO pg_database_owner;
 
 GRANT SELECT ON bcpaid.captures, bcpaid.attempts, bcpaid.stores, bcpaid.status TO pg_database_owner, pg_monitor;
-GRANT EXECUTE ON FUNCTION bcpaid.sender_is_ready() TO pg_database_owner, pg_monitor;
+GRANT EXECUTE ON FUNCTION bcpaid.sender_is_ready(), bcpaid.environment_is_confirmed(), bcpaid.doctor() TO pg_database_owner, pg_monitor;

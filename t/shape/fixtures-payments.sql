@@ -77,7 +77,7 @@ END $$;
 COMMENT ON FUNCTION fixture.pay_without_entry IS 'a payment that leaves no journal entry: the invoices show in_payment whatever the amount';
 
 /* A bank statement line reconciled with the invoice: no payment row at all. */
-CREATE FUNCTION fixture.bank(invoice int, amount numeric DEFAULT NULL, settled text DEFAULT 'paid') RETURNS void
+CREATE FUNCTION fixture.bank(invoice int, amount numeric DEFAULT NULL, settled text DEFAULT 'paid') RETURNS int
 LANGUAGE plpgsql AS $$
 DECLARE
     inv account_move;
@@ -86,12 +86,14 @@ BEGIN
     SELECT m.* INTO inv FROM account_move m WHERE m.id = invoice;
     entry := fixture.entry(coalesce(amount, inv.amount_residual), inv.currency_id, true);
     PERFORM fixture.match(invoice, entry, coalesce(amount, inv.amount_residual));
+    UPDATE account_move SET statement_line_id = entry WHERE id = entry;
     PERFORM fixture.settle(invoice, coalesce(amount, inv.amount_residual), settled);
+    RETURN invoice;
 END $$;
 COMMENT ON FUNCTION fixture.bank IS 'reconciles a bank statement line with an invoice';
 
 /* A credit note settles an invoice, of the same order or of another. */
-CREATE FUNCTION fixture.apply_credit(invoice int, credit int) RETURNS void
+CREATE FUNCTION fixture.apply_credit(invoice int, credit int) RETURNS int
 LANGUAGE plpgsql AS $$
 DECLARE
     inv account_move;
@@ -105,6 +107,7 @@ BEGIN
     PERFORM fixture.settle(invoice, covered,
         CASE WHEN inv.amount_residual = inv.amount_total THEN 'reversed' ELSE 'paid' END);
     PERFORM fixture.settle(credit, covered);
+    RETURN invoice;
 END $$;
 COMMENT ON FUNCTION fixture.apply_credit IS 'reconciles a credit note with an invoice; wholly settled so, the invoice shows reversed';
 
@@ -140,3 +143,11 @@ BEGIN
     RETURN id;
 END $$;
 COMMENT ON FUNCTION fixture.paid_order IS 'an order with one invoice, paid in full';
+
+CREATE FUNCTION fixture.set_payment(payment int, new_state text) RETURNS int
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE account_payment SET state = new_state WHERE id = payment;
+    RETURN payment;
+END $$;
+COMMENT ON FUNCTION fixture.set_payment IS 'changes the state of a payment, where payments have one';
