@@ -22,6 +22,9 @@ PG_CONFIG   ?= pg_config
 PGXS        := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# PGXS knows of no header: any change of one rebuilds all.
+$(OBJS): $(wildcard src/*.h)
+
 # The install script is written in parts, one job a file, and put together here.
 sql/bcpaid--$(EXTVERSION).sql: $(sort $(wildcard src/sql/*.sql)) Makefile
 	mkdir -p $(@D)

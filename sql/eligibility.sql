@@ -1,8 +1,10 @@
 -- Goal: every case of eligibility is answered as expected, with its reason, on
--- Odoo's oldest and newest shape.
+-- Odoo's newest and oldest shape.
+\set ECHO none
 \set VERBOSITY terse
 CREATE ROLE regress_odoo LOGIN;
 
+\echo Odoo 19
 CREATE DATABASE regress_odoo19 OWNER regress_odoo;
 \c regress_odoo19
 SET client_min_messages = warning;
@@ -11,12 +13,15 @@ SET ROLE regress_odoo;
 RESET ROLE;
 \i t/shape/fixtures.sql
 \i t/shape/fixtures-payments.sql
+SET ROLE regress_odoo;
 CREATE EXTENSION bcpaid;
 SELECT bcpaid.attach();
+RESET ROLE;
 \i t/shape/cases.sql
 \i t/shape/cases-19.sql
 \i t/shape/cases-answers.sql
 
+\echo Odoo 14
 CREATE DATABASE regress_odoo14 OWNER regress_odoo;
 \c regress_odoo14
 SET client_min_messages = warning;
@@ -25,7 +30,9 @@ SET ROLE regress_odoo;
 RESET ROLE;
 \i t/shape/fixtures.sql
 \i t/shape/fixtures-payments.sql
+SET ROLE regress_odoo;
 CREATE EXTENSION bcpaid;
 SELECT bcpaid.attach();
+RESET ROLE;
 \i t/shape/cases.sql
 \i t/shape/cases-answers.sql

@@ -187,7 +187,8 @@ for my $case (
 	my ($name, $column, $before, $after) = @$case;
 
 	event $name, event => "UPDATE sale_order SET $column = $after WHERE id = :o;", notes => 'o:o',
-	  setup => "UPDATE sale_order SET invoice_status = 'invoiced', $column = $before WHERE id = :o;\n$paid";
+	  setup => "$invoice\nUPDATE sale_order SET invoice_status = 'invoiced' WHERE id = :o;
+UPDATE sale_order SET $column = $before WHERE id = :o;\nSELECT fixture.pay(:i);";
 }
 
 # ---- how it may be sent ----

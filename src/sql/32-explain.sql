@@ -53,7 +53,7 @@ SELECT string_agg(v.name, ', ' ORDER BY v.id) FILTER (WHERE v.state = 'posted' A
            WHEN v.state <> 'posted' THEN CASE WHEN v.is_credit THEN 'a credit note is a draft' ELSE 'an invoice is a draft' END
            WHEN v.payment_state = ANY (k.payment_states || '{reversed}'::text[])
                THEN format('%s %s open on %s until the bank line is matched', round(v.open, c.decimal_places), c.name, v.name)
-           ELSE format('%s is %s', v.name, v.payment_state)
+           ELSE format('%s is %s', v.name, coalesce(v.payment_state, 'without payment state'))
                 || CASE WHEN v.open > 0 THEN format(', %s %s open', round(v.open, c.decimal_places), c.name) ELSE '' END
            END, '; ' ORDER BY v.id)
            FILTER (WHERE (v.state = 'posted' AND v.payment_state = ANY (k.payment_states || '{reversed}'::text[])

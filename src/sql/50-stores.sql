@@ -72,20 +72,20 @@ COMMENT ON FUNCTION bcpaid.set_store(integer, text, text, boolean, text[], text[
 CREATE FUNCTION bcpaid.check_connector_store(store_id integer) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    found jsonb := (SELECT a.found FROM bcpaid.attachment a);
+    fit jsonb := (SELECT a.found FROM bcpaid.attachment a);
 BEGIN
-    IF found ->> 'store_table' IS NULL THEN
+    IF fit ->> 'store_table' IS NULL THEN
         RETURN;
     END IF;
     IF store_id IS NULL THEN
         RAISE EXCEPTION 'which store?'
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = pg_catalog.format('Give the id of a row of %I as store_id.', found ->> 'store_table');
+                  HINT = pg_catalog.format('Give the id of a row of %I as store_id.', fit ->> 'store_table');
     END IF;
     PERFORM FROM bcpaid.as_owner(pg_catalog.format('SELECT cs.id FROM %I.%I cs WHERE cs.id = $1::int4',
-                                                   found ->> 'schema', found ->> 'store_table'), store_id::text);
+                                                   fit ->> 'schema', fit ->> 'store_table'), store_id::text);
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'table % has no row %', found ->> 'store_table', store_id
+        RAISE EXCEPTION 'table % has no row %', fit ->> 'store_table', store_id
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 END $$;
@@ -97,10 +97,10 @@ CREATE FUNCTION bcpaid.keep_token(store_id integer, new_token text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM bcpaid.store s WHERE s.id = keep_token.store_id) THEN
-        RAISE EXCEPTION 'there is no store %', store_id
+        RAISE EXCEPTION 'there is no store %', COALESCE(store_id::text, 'NULL')
             USING ERRCODE = 'undefined_object', HINT = 'Make it first: SELECT bcpaid.set_store(...).';
     END IF;
-    IF new_token !~ '^[!-~]{1,255}$' THEN
+    IF new_token IS NULL OR new_token !~ '^[!-~]{1,255}$' THEN
         RAISE EXCEPTION 'invalid access token'
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A token is 1 to 255 visible ASCII characters, without spaces and line ends.';
@@ -137,15 +137,22 @@ END $$;
 COMMENT ON FUNCTION bcpaid.set_token_from_file(integer, text) IS
     'set the access token of a store from a file on the server; SQLSTATE 42501 unless the caller may read server files';
 
-CREATE FUNCTION bcpaid.take_token() RETURNS trigger
+/*
+ * At the end of the statement, not row by row: an error that is raised while
+ * COPY reads a row quotes the whole line, to the client and into the log.
+ */
+CREATE FUNCTION bcpaid.take_tokens() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM bcpaid.keep_token(NEW.store_id, NEW.token);
+    PERFORM bcpaid.keep_token(CASE WHEN g.store_id::text ~ '^ *[0-9]{1,9} *$' THEN g.store_id::text::integer END, g.token)
+       FROM given g;
+    DELETE FROM bcpaid.token_inbox;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION bcpaid.take_token() IS 'trigger on bcpaid.token_inbox: moves the token to where nobody reads it';
-CREATE TRIGGER take BEFORE INSERT ON bcpaid.token_inbox
-    FOR EACH ROW EXECUTE FUNCTION bcpaid.take_token();
+COMMENT ON FUNCTION bcpaid.take_tokens() IS 'trigger on bcpaid.token_inbox: moves tokens to where nobody reads them';
+CREATE TRIGGER take AFTER INSERT ON bcpaid.token_inbox
+    REFERENCING NEW TABLE AS given
+    FOR EACH STATEMENT EXECUTE FUNCTION bcpaid.take_tokens();
 
 /* ---- pause and resume ---- */
 

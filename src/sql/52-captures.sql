@@ -85,16 +85,16 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     last_id integer := 0;
     ids integer[];
-    found integer := 0;
+    added integer := 0;
 BEGIN
     LOOP
         ids := ARRAY(SELECT bcpaid.unswept(last_id, 5000));
         EXIT WHEN ids = '{}';
         last_id := ids[cardinality(ids)];
-        found := found + bcpaid.queue_judge(ids, 'sweep');
+        added := added + bcpaid.queue_judge(ids, 'sweep');
     END LOOP;
     PERFORM bcpaid.wake();
-    RETURN found;
+    RETURN added;
 END $$;
 COMMENT ON FUNCTION bcpaid.sweep() IS 'look through all orders for payments that no trigger noted; returns how many captures it enqueued';
 

@@ -67,9 +67,9 @@ class Story:
             " WHERE o.id = :order GROUP BY o.id", order=order)[0]
         there = self.in_store(remote)
         seen = there["order"]["payment_status"]
-        say(f"Odoo    {row[0]}     {float(row[1]):.2f} USD   {row[2]:<20} payment status: {row[3] or '(none)'}")
+        say(f"Odoo    {row[0]}     {float(row[1]):.2f} USD   {row[2]:<28} payment status: {row[3] or '(none)'}")
         say(f"Store   order {remote}  {float(there['order']['total_inc_tax']):.2f} USD"
-            f"   {there['order']['payment_method']:<20} payment status: {seen or '(none)'}")
+            f"   {there['order']['payment_method']:<28} payment status: {seen or '(none)'}")
         self.check("payment status in Odoo", row[3], status)
         self.check("payment status at the store", seen.lower(), status.lower())
 

@@ -18,15 +18,17 @@ JOIN LATERAL (SELECT q ->> 'can_mark' AS answer FROM bcpaid.attachment a, bcpaid
 
 SELECT name AS "case", expected, got, expected = got AS ok, reason FROM answers ORDER BY n;
 
--- Failures: none.
+\echo failures: none
 SELECT name, expected, got, amount_ok, button_agrees, reason_agrees, cheap_agrees, plain_agrees FROM answers
 WHERE (expected = got AND amount_ok AND button_agrees AND reason_agrees AND cheap_agrees AND plain_agrees) IS NOT TRUE ORDER BY n;
 
--- The set form and the single form agree.
+\echo the set form and the single form agree
 SELECT count(*) AS orders, count(*) FILTER (WHERE s.can_mark <> bcpaid_can_mark(s.order_id)) AS differ
 FROM bcpaid_can_mark(ARRAY(SELECT c.order_id FROM fixture.cases c)) s;
 
--- An id that no order has, and none at all.
+\echo every condition of the first and of the last case, of an id that no order has, and of none
+SELECT w.* FROM fixture.cases c, bcpaid_why_not(c.order_id) w WHERE c.n = 1;
+SELECT w.* FROM (SELECT c.order_id FROM fixture.cases c ORDER BY c.n DESC LIMIT 1) c, bcpaid_why_not(c.order_id) w;
 SELECT bcpaid_can_mark(999999), bcpaid_can_mark(NULL::int);
 SELECT * FROM bcpaid_why_not(999999);
 SELECT * FROM bcpaid_why_not(NULL);

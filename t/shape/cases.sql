@@ -104,7 +104,7 @@ SELECT fixture.expect('not paid', 'settled', o) FROM fixture.sale() o, fixture.i
 SELECT fixture.expect('paid in part', 'settled', o) FROM fixture.sale() o, fixture.invoice(o) i, fixture.pay(i, 40) p;
 SELECT fixture.expect('paid in instalments', 'yes', o, 100)
 FROM fixture.sale() o, fixture.invoice(o) i, fixture.pay(i, 40) p, LATERAL (SELECT fixture.pay(i + 0 * p)) q;
-SELECT fixture.expect('payment state ' || s, 'settled', fixture.invoice_state(fixture.paid(), s))
+SELECT fixture.expect('payment state ' || coalesce(s, 'NULL'), 'settled', fixture.invoice_state(fixture.paid(), s))
 FROM unnest('{not_paid,partial,blocked,invoicing_legacy,NULL}'::text[]) s;
 SELECT fixture.expect('in_payment', 'yes', o, 100) FROM fixture.sale() o, fixture.invoice(o) i, fixture.pay(i, settled => 'in_payment') p;
 SELECT fixture.expect('in_payment, and the store wants paid', 'settled', o)

@@ -111,7 +111,7 @@ RETURN (SELECT fixture.move('out_refund',
     CASE WHEN linked THEN ARRAY[(SELECT min(ol.order_id) FROM account_move_line l
         JOIN sale_order_line_invoice_rel r ON r.invoice_line_id = l.id
         JOIN sale_order_line ol ON ol.id = r.order_line_id WHERE l.move_id = invoice)] ELSE '{}' END,
-    ARRAY[coalesce(amount, m.amount_total)], state, c.name::text, invoice)
+    ARRAY[coalesce(amount, m.amount_total)], credit.state, c.name::text, invoice)
     FROM account_move m JOIN res_currency c ON c.id = m.currency_id WHERE m.id = invoice);
 COMMENT ON FUNCTION fixture.credit IS 'a credit note that reverses an invoice, with or without a link to the order line';
 
