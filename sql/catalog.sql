@@ -77,10 +77,10 @@ LEFT JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
 LEFT JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
 LEFT JOIN pg_namespace n ON m.classid = 'pg_namespace'::regclass AND n.oid = m.objid
 CROSS JOIN LATERAL aclexplode(CASE
-    WHEN c.oid IS NOT NULL THEN coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END, c.relowner))
+    WHEN c.oid IS NOT NULL THEN coalesce(c.relacl, acldefault((CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END)::"char", c.relowner))
     WHEN p.oid IS NOT NULL THEN coalesce(p.proacl, acldefault('f', p.proowner))
     WHEN n.oid IS NOT NULL THEN coalesce(n.nspacl, acldefault('n', n.nspowner)) END) a
-WHERE a.grantee = 0 GROUP BY 1, 2 ORDER BY 1, 2 COLLATE "C";
+WHERE a.grantee = 0 GROUP BY 1, 2 ORDER BY m.type, m.identity COLLATE "C";
 
 \echo == what the owner of the database (o) and monitors (m) may do
 SELECT m.type, m.identity,
@@ -94,7 +94,7 @@ LEFT JOIN pg_namespace n ON m.classid = 'pg_namespace'::regclass AND n.oid = m.o
 CROSS JOIN LATERAL aclexplode(CASE WHEN c.oid IS NOT NULL THEN c.relacl WHEN p.oid IS NOT NULL THEN p.proacl
     WHEN n.oid IS NOT NULL THEN n.nspacl END) a
 WHERE a.grantee <> 0 AND a.grantee <> coalesce(c.relowner, p.proowner, n.nspowner)
-GROUP BY 1, 2 ORDER BY 1, 2 COLLATE "C";
+GROUP BY 1, 2 ORDER BY m.type, m.identity COLLATE "C";
 SELECT attrelid::regclass AS table, attname AS column_with_rights_of_its_own
 FROM pg_attribute WHERE attrelid IN (SELECT objid FROM pg_temp.member WHERE classid = 'pg_class'::regclass) AND attacl IS NOT NULL;
 
@@ -103,6 +103,9 @@ SELECT DISTINCT v.oid::regclass AS view
 FROM pg_class v JOIN pg_rewrite r ON r.ev_class = v.oid JOIN pg_depend d ON d.objid = r.oid AND d.classid = 'pg_rewrite'::regclass
 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 WHERE d.refobjid IN ('bcpaid.token'::regclass, 'bcpaid.token_inbox'::regclass) AND a.attname = 'token';
+SELECT c.oid::regclass AS table, c.relrowsecurity AND NOT EXISTS (SELECT FROM pg_policy y WHERE y.polrelid = c.oid)
+    AS hidden_from_pg_read_all_data
+FROM pg_class c WHERE c.oid = 'bcpaid.token'::regclass;
 SELECT c.oid::regclass AS table, r.rolname
 FROM pg_class c, pg_roles r, unnest('{SELECT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) p
 WHERE c.oid IN ('bcpaid.token'::regclass, 'bcpaid.token_inbox'::regclass) AND NOT r.rolsuper
@@ -132,7 +135,7 @@ SELECT name, shipped FROM bcpaid.profile ORDER BY name;
 \echo == what an extension shall be, and where it is
 SELECT a.superuser, a.trusted, a.relocatable, a.schema, a.requires FROM pg_available_extension_versions a WHERE a.name = 'bcpaid';
 SELECT m.type, m.identity FROM pg_temp.member m
-WHERE m.identity !~ '^"?bcpaid"?(\.|$)' AND m.identity !~ ' on bcpaid\.' ORDER BY 1, 2 COLLATE "C";
+WHERE m.identity !~ '^"?bcpaid"?(\.|$)' AND m.identity !~ ' on bcpaid\.' ORDER BY m.type, m.identity COLLATE "C";
 -- The row types of a caller's own cannot get in the way: nothing takes "any" or an anyelement.
 SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_temp.member m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass
 WHERE p.proargtypes::oid[] && ARRAY['anyelement'::regtype, 'anyarray'::regtype, '"any"'::regtype, 'anynonarray'::regtype]::oid[];

@@ -35,10 +35,12 @@
 #define CANDIDATES_AT_ONCE	5000
 #define SWEEP_AT_ONCE		5000
 #define PRUNE_AT_ONCE		5000	/* rows, after each sweep */
-#define FAILED_PAUSE_MS		2000	/* after a transaction of ours failed */
+#define FAILED_PAUSE_MS		2000	/* after a transaction of ours failed, doubling */
+#define FAILED_PAUSES_MAX	8
 #define NO_ROOM_PAUSE_MS	1000
 
 static bool sweeping = false;
+static int	failed_rounds = 0;
 static bool has_news = true;	/* at the start, look what is there */
 
 /* prototypes of private functions */
@@ -52,7 +54,8 @@ static void write_store(const Job *job, const SettleStore *store);
 static void grant_intents(Job **wishing, int n);
 static void advance(Job *job, WorkResult committed);
 static void do_not_send(Job *job);
-static bool judge_news(void);
+static int	pause_after_failure(void);
+static void judge_news(void);
 static void take_candidates(void *arg);
 static void sweep_slice(void *arg);
 
@@ -78,6 +81,7 @@ TimestampTz
 capture_round(bool news, bool missed, bool may_claim)
 {
 	ClaimNext	next = {DT_NOEND, false};
+	uint64		failures_before = work_failures();
 	TimestampTz now;
 
 	has_news |= news;
@@ -85,14 +89,17 @@ capture_round(bool news, bool missed, bool may_claim)
 	job_collect();
 	settle_results();
 	order_apply_due();
-	if (!judge_news())
-		return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FAILED_PAUSE_MS);
+	judge_news();
 	if (may_claim)
 		claim_due();
+	(void) work_run("looking what is due next", claim_next_due, &next);
 
-	if (work_run("looking what is due next", claim_next_due, &next) == WORK_FAILED)
-		next.at = 0;
 	now = GetCurrentTimestamp();
+	if (work_failures() > failures_before)
+		return TimestampTzPlusMilliseconds(now, pause_after_failure());
+	failed_rounds = 0;
+	if (job_any_has_ended())
+		return now;
 	sweeping |= next.sweep;
 	if (has_news || sweeping)
 		return now;
@@ -102,6 +109,14 @@ capture_round(bool news, bool missed, bool may_claim)
 		next.at = Min(pace_next_room(),
 					  TimestampTzPlusMilliseconds(now, NO_ROOM_PAUSE_MS));
 	return next.at;
+}
+
+/* From 2 s to 8 min: whoever must mend it reads the log, not a flood of it. */
+static int
+pause_after_failure(void)
+{
+	failed_rounds = Min(failed_rounds + 1, FAILED_PAUSES_MAX);
+	return FAILED_PAUSE_MS << (failed_rounds - 1);
 }
 
 /* ---- what stores answered ---- */
@@ -284,15 +299,14 @@ do_not_send(Job *job)
 
 /* ---- what Odoo changed ---- */
 
-/* False if a transaction failed; what was not judged is still there then. */
-static bool
+/* If a transaction fails, what was not judged is still there. */
+static void
 judge_news(void)
 {
-	if (has_news && work_run("judging candidates", take_candidates, NULL) == WORK_FAILED)
-		return false;
-	if (sweeping && work_run("sweeping", sweep_slice, NULL) == WORK_FAILED)
-		return false;
-	return true;
+	if (has_news)
+		(void) work_run("judging candidates", take_candidates, NULL);
+	if (sweeping)
+		(void) work_run("sweeping", sweep_slice, NULL);
 }
 
 /* Until none is left: what is added meanwhile comes with a wake-up of its own. */

@@ -94,6 +94,7 @@ bcpaid_launcher_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			turn_all_are_due();
 		}
 
 		collect_finished();
@@ -186,7 +187,7 @@ start_due_workers(void)
 	while ((slot = free_slot()) >= 0 && turn_next(&turn, &next))
 	{
 		if (!database_exists(turn.database))
-			turn_forget(turn.database);
+			turn_forget(turn.database, true);
 		else if (!start_worker(slot, &turn))
 		{
 			turn_over(turn.database, NO_SLOT_PAUSE);

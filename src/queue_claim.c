@@ -77,7 +77,7 @@ read_claim(QueueClaim *into, HeapTuple row, TupleDesc desc)
 	into->order.currency = sqlcall_text_of(row, desc, "currency");
 	into->order.tolerance = sqlcall_text_of(row, desc, "tolerance");
 	into->order.marker = sqlcall_text_of(row, desc, "marker");
-	into->order.sent_before = into->unknown;
+	into->order.sent_before = into->sends > 0;
 	into->answered = sqlcall_truth_of(row, desc, "answered");
 	into->order.approved = sqlcall_truth_of(row, desc, "approved");
 }

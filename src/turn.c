@@ -87,6 +87,16 @@ turn_next(Turn *turn, TimestampTz *next)
 	return best != NULL;
 }
 
+/* The settings changed: what waited for one may be due now. */
+void
+turn_all_are_due(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < shared->n; i++)
+		shared->entries[i].due = 0;
+	LWLockRelease(shared->lock);
+}
+
 /* A worker is gone, or never came. */
 void
 turn_over(Oid database, int pause_ms)
@@ -101,13 +111,13 @@ turn_over(Oid database, int pause_ms)
 }
 
 void
-turn_forget(Oid database)
+turn_forget(Oid database, bool is_gone)
 {
 	WakeEntry  *entry;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	entry = shared_find(database, false);
-	if (entry != NULL)
+	if (entry != NULL && (is_gone || (!entry->pending && !entry->missed)))
 		entry->database = InvalidOid;
 	LWLockRelease(shared->lock);
 }

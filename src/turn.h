@@ -20,15 +20,18 @@ typedef struct Turn
 extern void turn_launcher_starts(void);
 extern void turn_launcher_ends(void);
 
-/* Have a database visited, of which nothing is known; forget one that is gone. */
+/* Have a database visited, of which nothing is known; forget one, unless it is there and has news. */
 extern void turn_add(Oid database);
-extern void turn_forget(Oid database);
+extern void turn_forget(Oid database, bool is_gone);
 
 /*
  * The database that should get a worker now, marked as taken.  False if there
  * is none; `next` is then when one will be due, or infinity.
  */
 extern bool turn_next(Turn *turn, TimestampTz *next);
+
+/* The settings changed: have every database looked at. */
+extern void turn_all_are_due(void);
 
 /* A worker that never came, or did not say goodbye. */
 extern void turn_over(Oid database, int pause_ms);

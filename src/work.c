@@ -24,6 +24,7 @@
 
 static MemoryContext caller_context = NULL;
 static char last_error[400];
+static uint64 failures = 0;
 
 /* prototypes of private functions */
 static void harden(void);
@@ -61,6 +62,7 @@ work_run(const char *activity, WorkStep step, void *arg)
 		FlushErrorState();
 		AbortCurrentTransaction();
 		result = WORK_FAILED;
+		failures++;
 	}
 	PG_END_TRY();
 
@@ -89,6 +91,12 @@ keep_error(void)
 
 	strlcpy(last_error, error->message, sizeof(last_error));
 	FreeErrorData(error);
+}
+
+uint64
+work_failures(void)
+{
+	return failures;
 }
 
 const char *

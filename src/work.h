@@ -27,6 +27,9 @@ typedef void (*WorkStep) (void *arg);
  */
 extern WorkResult work_run(const char *activity, WorkStep step, void *arg);
 
+/* How many ended in WORK_FAILED so far. */
+extern uint64 work_failures(void);
+
 /* Words of the last WORK_FAILED, for the ledger; valid until the next work_run(). */
 extern const char *work_error(void);
 

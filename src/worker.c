@@ -59,6 +59,7 @@ static void leave_for_good(void) pg_attribute_noreturn();
 static void visit(void) pg_attribute_noreturn();
 static void survey(void *arg);
 static void find_owner(void *arg);
+static void leave_if_unwanted(void);
 static void work(void) pg_attribute_noreturn();
 static void reload_settings_if_asked(void);
 static bool may_stay(TimestampTz since);
@@ -112,7 +113,7 @@ leave(TimestampTz next_due)
 static void
 leave_for_good(void)
 {
-	turn_forget(MyDatabaseId);
+	turn_forget(MyDatabaseId, false);
 	leave(DT_NOEND);
 }
 
@@ -125,13 +126,16 @@ static void
 visit(void)
 {
 	Survey		found = {InvalidOid, DT_NOEND};
+	bool		missed = false;
 
+	/* Before the look: what is committed after it will mark us again. */
+	(void) wake_take(&missed);
 	if (work_run("visiting", survey, &found) == WORK_FAILED)
 		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 60000));
 	if (!OidIsValid(found.owner))
 		leave_for_good();
 	my_owner = found.owner;
-	leave(found.next_due);
+	leave(missed ? 0 : found.next_due);
 }
 
 static void
@@ -153,16 +157,15 @@ find_owner(void *arg)
 	*(Oid *) arg = attachment_exists() ? attachment_owner() : InvalidOid;
 }
 
+/*
+ * Asked at the start, and after every error: DROP EXTENSION, detach and a new
+ * owner of Odoo's tables look like errors from here.
+ */
 static void
-work(void)
+leave_if_unwanted(void)
 {
-	MemoryContext round = AllocSetContextCreate(TopMemoryContext, "bcpaid round",
-												ALLOCSET_DEFAULT_SIZES);
-	TimestampTz since = GetCurrentTimestamp();
-	TimestampTz idle_since = 0;
 	Oid			owner = InvalidOid;
 
-	MemoryContextSwitchTo(round);
 	if (work_run("finding Odoo's owner", find_owner, &owner) == WORK_FAILED || !OidIsValid(owner))
 		leave_for_good();
 	if (owner != my_owner)
@@ -170,6 +173,20 @@ work(void)
 		my_owner = owner;		/* the next worker will be the right one */
 		leave(0);
 	}
+}
+
+static void
+work(void)
+{
+	MemoryContext round = AllocSetContextCreate(TopMemoryContext, "bcpaid round",
+												ALLOCSET_DEFAULT_SIZES);
+	TimestampTz since = GetCurrentTimestamp();
+	TimestampTz idle_since = 0;
+	uint64		failures_seen;
+
+	MemoryContextSwitchTo(round);
+	leave_if_unwanted();
+	failures_seen = work_failures();
 	http_init();
 	if (!capture_recover())
 		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FAILED_PAUSE));
@@ -187,6 +204,11 @@ work(void)
 		MemoryContextReset(round);
 		MemoryContextSwitchTo(round);
 
+		if (failures_seen != work_failures())
+		{
+			failures_seen = work_failures();
+			leave_if_unwanted();
+		}
 		news = wake_take(&missed);
 		stay = may_stay(since);
 		next = capture_round(news, missed, stay);

@@ -152,8 +152,8 @@ is($shop->sql('SELECT string_agg(ref::text, \' \') FROM bcpaid.candidate'), '9',
 
 # Nobody reads: the table stops growing, and no payment is any the worse for it.
 my $noted = $shop->paid_order(10, 301);
-is($shop->sql('SELECT count(DISTINCT kind) FROM bcpaid.candidate'), '2', 'a payment is noted');
-$shop->sql('INSERT INTO bcpaid.candidate SELECT \'m\', 2000000000 + n FROM generate_series(1, 2500000) n');
+is($shop->sql("SELECT count(*) > 0 FROM bcpaid.candidate WHERE kind = 'p'"), 't', 'a payment is noted');
+$shop->sql('INSERT INTO bcpaid.candidate SELECT \'m\', 2000000000 + n FROM generate_series(1, 1900000) n');
 my $full = $shop->sql('SELECT count(*) FROM bcpaid.candidate');
 my ($unnoted, $invoice) = $shop->open_order(20, 302);
 my ($code, $out, $messages) = $shop->try_odoo("BEGIN; SELECT fixture.pay($invoice); COMMIT;");
@@ -172,17 +172,22 @@ is($code, 0, 'without the library preloaded, marking records');
 like($messages, qr/WARNING:  the capture is recorded, but nobody will send it\n.*\nHINT:  Add bcpaid to shared_preload_libraries/, 'and says that nobody will send');
 is($shop->state_of($marked), 'queued', 'the capture waits');
 
+$shop->sql('DELETE FROM bcpaid.candidate WHERE ref > 2000000000');
 $shop->{node}->append_conf('postgresql.conf', "shared_preload_libraries = 'bcpaid'");
 $shop->{node}->restart;
 $shop->wait_for_state($_, 'applied') for $noted, $marked, $unnoted;
 is(join(' ', map { $shop->captures($_) } 301 .. 303), '1 1 1', 'with the library, all three are captured, each once');
-$shop->wait_until_quiet;
 
-# The room is given back by vacuum; then payments are noted again.
+# The file is as long as it was: not noted, but a sweep is asked for.  Vacuum
+# gives the room back.
+my $missed = $shop->paid_order(40, 304);
+$shop->wait_for_state($missed, 'applied');
+$shop->wait_until_quiet;
 $shop->sql('VACUUM bcpaid.candidate');
-my $again = $shop->paid_order(40, 304);
+my $again = $shop->paid_order(50, 305);
 $shop->wait_for_state($again, 'applied');
-is($shop->sql("SELECT origin FROM bcpaid.capture WHERE order_id = $again"), 'payment', 'and later ones are noted again');
+is($shop->sql("SELECT string_agg(origin, ' ' ORDER BY order_id) FROM bcpaid.capture WHERE order_id IN ($missed, $again)"),
+	'sweep payment', 'what is not noted is swept, and later ones are noted again');
 
 $shop->store_is_content;
 $shop->stop;

@@ -101,7 +101,7 @@ COMMENT ON FUNCTION bcpaid.discover(jsonb) IS 'the profile with the columns that
 CREATE FUNCTION bcpaid.status_values(profile jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 WITH s AS (
-    SELECT s.value, bcpaid.status_words(s.value) AS words,
+    SELECT s.value, s.labels[1] AS label, bcpaid.status_words(s.value) AS words,
            ARRAY(SELECT bcpaid.status_words(l) FROM unnest(s.labels) l) || bcpaid.status_words(s.value) AS every
     FROM bcpaid.selection(profile ->> 'status_table', profile ->> 'status_column') s
 )
@@ -110,6 +110,7 @@ SELECT jsonb_build_object(
     'status_captured', coalesce(
         (SELECT s.value FROM s WHERE 'captured' = ANY (s.every) ORDER BY s.words <> 'captured' LIMIT 1),
         CASE WHEN NOT EXISTS (SELECT FROM s) THEN profile ->> 'status_captured' END),
+    'status_labels', coalesce((SELECT jsonb_object_agg(s.value, s.label) FROM s), '{}'),
     'status_refused', to_jsonb(ARRAY(
         SELECT r FROM unnest(bcpaid.refused_statuses()) r
         UNION SELECT s.words FROM s WHERE s.every && bcpaid.refused_statuses() ORDER BY 1)))

@@ -128,6 +128,7 @@ SELECT jsonb_build_object(
         ELSE format('o.%I', fit ->> 'status_column') END,
     'status_words', bcpaid.status_sql('k.status'),
     'own_status_words', bcpaid.status_sql('{status}'),
+    'status_label', format('coalesce(%L::jsonb ->> k.status, k.status)', fit -> 'status_labels'),
     'refused', bcpaid.array_sql(fit -> 'status_refused'),
     'gateway', CASE WHEN fit ? 'gateway_column' THEN format('o.%I', fit ->> 'gateway_column') ELSE 'NULL' END,
     'real_gateways', lower(bcpaid.array_sql(coalesce(fit -> 'gateway_real', '[]'))))

@@ -79,7 +79,7 @@ WITH answers AS (
         (3, 'invoiced', k.invoice_status = 'invoiced' AND t.invoices > 0, {invoiced_words}),
         (4, 'settled', t.invoices > 0 AND t.has_paid AND t.all_settled AND t.net > 0, {settled_words}),
         (5, 'status', ({no_status}) IS NOT TRUE,
-            coalesce('payment status is "' || nullif(k.status, '') || '"', 'no payment status yet')),
+            coalesce('payment status is "' || nullif({status_label}, '') || '"', 'no payment status yet')),
         (6, 'gateway', ({no_gateway}) IS NOT TRUE, CASE WHEN k.capture_state = 'not_ours' THEN {capture_words}
             ELSE coalesce('gateway is "' || nullif(k.gateway, '') || '"', 'no real gateway known') END),
         (7, 'capture', ({has_capture}) IS NOT TRUE, {capture_words}),

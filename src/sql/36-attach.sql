@@ -42,7 +42,8 @@ COMMENT ON FUNCTION bcpaid.drop_index(text) IS 'drops an index of ours on a tabl
 
 /*
  * An index of ours on a table of Odoo's, made again when it is gone or was made
- * for another column.  DEPENDS ON EXTENSION: DROP EXTENSION takes it along.
+ * for another column.  DEPENDS ON EXTENSION: DROP EXTENSION takes it along.  An
+ * ALTER TYPE rebuilds it without that dependency: then it is made anew here.
  */
 CREATE FUNCTION bcpaid.ensure_index(index_name text, odoo_table text, odoo_column text, expression text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -52,7 +53,8 @@ BEGIN
     IF EXISTS (SELECT FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
                JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
                WHERE i.indexrelid = existing AND i.indisvalid AND a.attname = odoo_column
-                 AND d.refobjid = to_regclass(format('%I.%I', bcpaid.odoo_schema(), odoo_table))) THEN
+                 AND d.refobjid = to_regclass(format('%I.%I', bcpaid.odoo_schema(), odoo_table)))
+       AND EXISTS (SELECT FROM pg_depend d WHERE d.objid = existing AND d.deptype = 'x') THEN
         RETURN;
     END IF;
     PERFORM bcpaid.drop_index(index_name);
@@ -199,8 +201,12 @@ DECLARE
     stores text;
 BEGIN
     RAISE NOTICE 'attached to %.sale_order with profile "%"', fit ->> 'schema', fit ->> 'name'
-        USING DETAIL = format('%s. %s triggers made, %s orders recorded as eligible before.',
+        USING DETAIL = format('%s; %s triggers made, %s orders recorded as eligible before.',
             bcpaid.evidence(fit), triggers, coalesce(baseline::text, 'no'));
+    IF (fit ->> 'stores')::bigint = 0 THEN
+        RAISE WARNING 'table % has no BigCommerce store', fit ->> 'store_table'
+            USING HINT = 'SELECT * FROM bcpaid.detect() shows what else fits.';
+    END IF;
     IF fit ? 'hazard' THEN
         RAISE WARNING 'this connector may book what bcpaid sends once more' USING DETAIL = fit ->> 'hazard';
     END IF;

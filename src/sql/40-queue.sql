@@ -63,6 +63,9 @@ DECLARE
     lines integer[];
     taken integer;
 BEGIN
+    IF bcpaid.judging_problem() IS NOT NULL THEN
+        RETURN false;           /* they stay until somebody has mended it */
+    END IF;
     WITH gone AS (
         DELETE FROM bcpaid.candidate
          WHERE ctid = ANY (ARRAY(SELECT ctid FROM bcpaid.candidate LIMIT at_most))
@@ -126,6 +129,9 @@ DECLARE
     orders integer[];
     swept_to integer;
 BEGIN
+    IF bcpaid.judging_problem() IS NOT NULL THEN
+        RETURN false;
+    END IF;
     SELECT p.swept_to INTO swept_to FROM bcpaid.progress p FOR UPDATE;
     orders := ARRAY(SELECT bcpaid.unswept(swept_to, at_most));
     IF orders <> '{}' THEN

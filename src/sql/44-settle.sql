@@ -60,7 +60,7 @@ COMMENT ON FUNCTION bcpaid.queue_store(integer, text, text, timestamptz) IS 'wri
 CREATE FUNCTION bcpaid.queue_unapplied(at_most integer) RETURNS TABLE (id bigint, order_id integer)
 LANGUAGE sql AS $$
     SELECT id, order_id FROM bcpaid.capture
-     WHERE state = 'captured' AND due <= pg_catalog.clock_timestamp()
+     WHERE state = 'captured' AND due <= pg_catalog.clock_timestamp() AND bcpaid.judging_problem() IS NULL
      ORDER BY due LIMIT at_most
 $$;
 COMMENT ON FUNCTION bcpaid.queue_unapplied(integer) IS 'captures whose order is still to be set to Captured';
@@ -139,11 +139,12 @@ LANGUAGE sql AS $$
     WITH swept AS (
         SELECT CASE WHEN swept_to > 0 THEN 'epoch'
                     ELSE COALESCE(swept_at + sweep_every, 'epoch') END AS again_at
-          FROM bcpaid.progress, bcpaid.attachment
+          FROM bcpaid.progress WHERE bcpaid.judging_problem() IS NULL
     )
     SELECT LEAST(
-        (SELECT 'epoch'::timestamptz FROM bcpaid.candidate LIMIT 1),
-        (SELECT pg_catalog.min(c.due) FROM bcpaid.capture c WHERE c.state = 'captured'),
+        (SELECT 'epoch'::timestamptz FROM bcpaid.candidate WHERE bcpaid.judging_problem() IS NULL LIMIT 1),
+        (SELECT pg_catalog.min(c.due) FROM bcpaid.capture c
+          WHERE c.state = 'captured' AND bcpaid.judging_problem() IS NULL),
         (SELECT pg_catalog.min(GREATEST(first.due, s.retry_at))
            FROM bcpaid.store s
           CROSS JOIN LATERAL (SELECT c.due FROM bcpaid.capture c

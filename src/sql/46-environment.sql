@@ -28,7 +28,8 @@ BEGIN
     SELECT n.nspname INTO schema
       FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
      WHERE t.oid = odoo;
-    IF pg_catalog.to_regclass(pg_catalog.format('%I.ir_config_parameter', schema)) IS NOT NULL THEN
+    IF schema IS NOT NULL
+        AND pg_catalog.to_regclass(pg_catalog.format('%I.ir_config_parameter', schema)) IS NOT NULL THEN
         SELECT result || COALESCE(pg_catalog.jsonb_object_agg(p ->> 'key', p ->> 'value'), '{}')
           INTO result
           FROM bcpaid.as_owner(pg_catalog.format(
@@ -39,14 +40,29 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION bcpaid.fingerprint() IS 'what tells this database from a copy of it';
 
+/* Why orders cannot be judged here; NULL if they can. */
+CREATE FUNCTION bcpaid.judging_problem() RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN NOT EXISTS (SELECT FROM bcpaid.attachment) THEN 'bcpaid is not attached: run SELECT bcpaid.attach()'
+        WHEN bcpaid.missing_column() IS NOT NULL
+            THEN pg_catalog.format('column %s is gone from Odoo: run SELECT bcpaid.attach() again', bcpaid.missing_column())
+    END
+$$;
+COMMENT ON FUNCTION bcpaid.judging_problem() IS 'why orders cannot be judged in this database, NULL if they can';
+
 /* Why nothing may be sent from here; NULL if it may. */
 CREATE FUNCTION bcpaid.environment_problem() RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    here jsonb := bcpaid.fingerprint();
+    here jsonb;
     confirmed jsonb := (SELECT fingerprint FROM bcpaid.environment);
     differs text;
 BEGIN
+    IF bcpaid.judging_problem() IS NOT NULL THEN
+        RETURN bcpaid.judging_problem();
+    END IF;
+    here := bcpaid.fingerprint();
     IF pg_catalog.lower(here ->> 'database.is_neutralized') NOT IN ('', 'false', 'f', '0') THEN
         RETURN 'this database is neutralised';
     END IF;

@@ -151,3 +151,10 @@ BEGIN
     RETURN payment;
 END $$;
 COMMENT ON FUNCTION fixture.set_payment IS 'changes the state of a payment, where payments have one';
+
+CREATE FUNCTION fixture.apply(order_id int) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT q ->> 'apply' FROM bcpaid.attachment a, bcpaid.as_owner(a.apply, order_id::text) q);
+END $$;
+COMMENT ON FUNCTION fixture.apply IS 'sets an order to Captured, as the worker does, and says what came of it';
