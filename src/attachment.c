@@ -24,11 +24,11 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "attachment.h"
 #include "elevate.h"
+#include "subxact.h"
 
 /* Column of bcpaid.attachment, and the types of the query's parameters. */
 static const struct
@@ -322,16 +322,14 @@ attachment_query_text(const char *query, int nargs, Datum *values,
 }
 
 /*
- * An error is caught by a subtransaction.  In parallel mode none can be
- * started: there, what a changed Odoo could break is looked at beforehand,
- * and what is left comes from the machine (out of memory), not from us.
+ * In parallel mode no subtransaction can catch an error: there, what a
+ * changed Odoo could break is looked at beforehand, and what is left comes
+ * from the machine (out of memory), not from us.
  */
 bool
 attachment_try(AttachmentWork work, void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool worked = false;
+	ErrorData  *error;
 
 	if (IsInParallelMode())
 	{
@@ -341,29 +339,8 @@ attachment_try(AttachmentWork work, void *arg)
 		return true;
 	}
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		work(arg);
-		ReleaseCurrentSubTransaction();
-		worked = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-			PG_RE_THROW();		/* a cancel is still a cancel */
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+	error = subxact_run(work, arg);
+	if (error != NULL)
 		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return worked;
+	return error == NULL;
 }
