@@ -38,6 +38,7 @@ static const struct
 	Oid			types[3];
 }			queries[ODOO_QUERIES] = {
 	[ODOO_CHEAP] = {"cheap", 1, {INT4ARRAYOID}},
+	[ODOO_PLAIN] = {"plain", 1, {INT4ARRAYOID}},
 	[ODOO_JUDGE] = {"judge", 1, {INT4ARRAYOID}},
 	[ODOO_EXPLAIN] = {"explain", 1, {INT4OID}},
 	[ODOO_RESOLVE] = {"resolve", 3, {INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}},

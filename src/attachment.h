@@ -17,6 +17,7 @@
 typedef enum OdooQuery
 {
 	ODOO_CHEAP,
+	ODOO_PLAIN,
 	ODOO_JUDGE,
 	ODOO_EXPLAIN,
 	ODOO_RESOLVE,

@@ -15,6 +15,7 @@
 
 /* prototypes of private functions */
 static void begin(Elevation *saved, Oid user, int more_context);
+static void set(const char *name, const char *value);
 
 void
 elevate_up(Elevation *saved)
@@ -27,6 +28,7 @@ elevate_down(Elevation *saved, Oid owner)
 {
 	begin(saved, owner,
 		  SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	set("jit", "off");			/* compiling would take longer than any of the queries */
 }
 
 void
@@ -52,7 +54,12 @@ begin(Elevation *saved, Oid user, int more_context)
 	GetUserIdAndSecContext(&saved->user, &saved->sec_context);
 	saved->guc_level = NewGUCNestLevel();
 	SetUserIdAndSecContext(user, saved->sec_context | more_context);
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_SUSET, PGC_S_SESSION,
+	set("search_path", "pg_catalog, pg_temp");
+}
+
+static void
+set(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 }

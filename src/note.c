@@ -22,6 +22,8 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -122,9 +124,10 @@ bcpaid_note(PG_FUNCTION_ARGS)
 
 	column = SPI_fnumber(trigger->tg_relation->rd_att,
 						 trigger->tg_trigger->tgargs[1]);
-	if (column <= 0)
+	if (column <= 0 ||
+		SPI_gettypeid(trigger->tg_relation->rd_att, column) != INT4OID)
 	{
-		too_many = true;		/* the column is gone: have a sweep */
+		too_many = true;		/* the column is gone, or no int4: have a sweep */
 		add_note('?', 0);
 		return PointerGetDatum(NULL);
 	}
@@ -324,6 +327,8 @@ forget_all(void)
  * Append all notes, in one subtransaction whose failure is only a WARNING.
  *
  * A cancel or a termination is passed on: it is meant for the transaction.
+ * But only when the subtransaction is gone: the error would otherwise end
+ * that one alone, and leave a session that no ROLLBACK can save.
  */
 static void
 flush(void)
@@ -348,11 +353,11 @@ flush(void)
 
 			MemoryContextSwitchTo(context);
 			error = CopyErrorData();
-			if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-				error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-				PG_RE_THROW();
 			FlushErrorState();
 			RollbackAndReleaseCurrentSubTransaction();
+			if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+				error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+				ReThrowError(error);
 			written = false;
 			ereport(WARNING,
 					(errcode(error->sqlerrcode),
@@ -415,11 +420,13 @@ append_to(Relation candidate)
 	CommandId	command = GetCurrentCommandId(true);
 	BulkInsertState bulk = GetBulkInsertState();
 
-	if (desc->natts != 2 || TupleDescAttr(desc, 0)->atttypid != CHAROID ||
+	if (candidate->rd_rel->relkind != RELKIND_RELATION ||
+		candidate->rd_rel->relam != HEAP_TABLE_AM_OID ||
+		desc->natts != 2 || TupleDescAttr(desc, 0)->atttypid != CHAROID ||
 		TupleDescAttr(desc, 1)->atttypid != INT4OID)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("table bcpaid.candidate has other columns than expected")));
+				 errmsg("bcpaid.candidate is not the table that it should be")));
 
 	for (int i = 0; i < note_count; i++)
 	{

@@ -112,15 +112,17 @@ is($shop->odoo("SELECT string_agg(bcpaid_store_id || ' ' || bcpaid_remote_order_
 # own gets called by whoever does not fix the path, and says as whom it ran.
 $shop->{attach} = 0;
 $shop->make_database('hostile');
+$shop->odoo('ALTER TABLE sale_order ADD bcpaid_store_id int4, ADD bcpaid_remote_order_id varchar', dbname => 'hostile');
+my ($paid, $invoice) = $shop->open_order(12, 300, dbname => 'hostile');
 $shop->odoo(hostile_objects(), dbname => 'hostile');
-my $some = $shop->sql("SELECT count(*) FROM pg_operator WHERE oprnamespace = 'public'::regnamespace", dbname => 'hostile');
-cmp_ok($some, '>', 1000, 'many operators are planted');
-$shop->sql("SELECT '{\"a\": 1}'::jsonb ->> 'a'", dbname => 'hostile');
-is(caught(), $superuser, 'and they catch who is careless');
+$shop->sql("SELECT 1::numeric >= 0, format('%s', current_user::text), '1'::jsonb #>> '{}'", dbname => 'hostile');
+is(caught(), "$superuser|function format\n$superuser|operator jsonb, jsonb\n$superuser|operator numeric, integer",
+	'and they catch who is careless');
 $shop->sql('TRUNCATE trap', dbname => 'hostile');
 
 $shop->sql('SET client_min_messages = warning; CREATE EXTENSION bcpaid; SELECT bcpaid.attach();', dbname => 'hostile');
 is($shop->sql(<<'SQL', dbname => 'hostile'), '', 'nothing of bcpaid rests on an object of theirs');
+SET search_path = pg_catalog;
 SELECT pg_describe_object(d.classid, d.objid, d.objsubid) || ' on ' || pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid)
 FROM pg_depend d
 LEFT JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid
@@ -139,7 +141,7 @@ SELECT bcpaid.backfill('2020-01-01', dry_run => false);
 SELECT count(*) FROM bcpaid.export_ledger();
 SELECT * FROM bcpaid.captures, bcpaid.attempts, bcpaid.stores, bcpaid.status;
 SQL
-my $paid = $shop->paid_order(12, 300, dbname => 'hostile');
+$shop->odoo("UPDATE account_move SET payment_state = 'paid', amount_residual = 0 WHERE id = $invoice", dbname => 'hostile');
 $shop->wait_for_state($paid, 'applied', dbname => 'hostile');
 $shop->sql(<<"SQL", dbname => 'hostile');
 SELECT * FROM bcpaid_why_not($paid);
@@ -163,7 +165,7 @@ sub schema_of
 
 	mkdir $node->backup_dir unless -d $node->backup_dir;
 	PostgreSQL::Test::Utils::system_or_bail('pg_dump', '-s', '-U', 'odoo', '-h', $node->host, '-p', $node->port, '-f', $dump, $database);
-	return join "\n", grep { !/^--|^\\(?:un)?restrict|^$/ } split /\n/, PostgreSQL::Test::Utils::slurp_file($dump);
+	return join "\n", grep { !/^--|^\\(?:un)?restrict|^$|EXTENSION .*bcpaid/ } split /\n/, PostgreSQL::Test::Utils::slurp_file($dump);
 }
 
 sub without_native
@@ -177,7 +179,7 @@ sub without_native
 
 sub caught
 {
-	return $shop->sql("SELECT coalesce(string_agg(DISTINCT who, ' '), '') FROM trap WHERE who <> 'odoo'", dbname => 'hostile');
+	return $shop->sql("SELECT who, what FROM trap WHERE who <> 'odoo' GROUP BY who, what ORDER BY what", dbname => 'hostile');
 }
 
 sub hostile_objects
@@ -185,9 +187,10 @@ sub hostile_objects
 	return <<'SQL';
 CREATE TABLE trap (who name, what text);
 GRANT ALL ON trap TO PUBLIC;
+SET search_path = pg_catalog;
 DO $do$
 DECLARE
-    types text[] := '{jsonb,text,numeric,real,integer,bigint,boolean,name,text[],integer[],bigint[],timestamptz,interval,oid,regclass}';
+    types text[] := '{jsonb,text,numeric,real,integer,bigint,boolean,text[],integer[],timestamptz,interval}';
     l text;
     r text;
     op text;
@@ -196,17 +199,17 @@ DECLARE
 BEGIN
     FOREACH l IN ARRAY types LOOP
         FOREACH r IN ARRAY types LOOP
-            EXECUTE format($f$CREATE FUNCTION trap_op(%s, %s) RETURNS %s LANGUAGE plpgsql AS
+            EXECUTE format($f$CREATE FUNCTION public.trap_op(%s, %s) RETURNS %s LANGUAGE plpgsql AS
                 $b$ BEGIN INSERT INTO public.trap VALUES (current_user, 'operator %s, %s'); RETURN NULL; END $b$ $f$, l, r,
-                CASE WHEN true THEN 'text' END, l, r);
-            EXECUTE format($f$CREATE FUNCTION trap_is(%s, %s) RETURNS bool LANGUAGE plpgsql AS
+                CASE l WHEN 'jsonb' THEN 'jsonb' ELSE 'text' END, l, r);
+            EXECUTE format($f$CREATE FUNCTION public.trap_is(%s, %s) RETURNS bool LANGUAGE plpgsql AS
                 $b$ BEGIN INSERT INTO public.trap VALUES (current_user, 'operator %s, %s'); RETURN NULL; END $b$ $f$, l, r, l, r);
             FOREACH op IN ARRAY '{||,->,->>,#>,#>>,+,-,*,/,%,&}'::text[] || '{=,<>,<,>,<=,>=,~,!~,~~,!~~,@>,<@,&&,?,?|}'::text[] LOOP
                 CONTINUE WHEN EXISTS (SELECT FROM pg_operator o WHERE o.oprname = op AND o.oprnamespace = 'pg_catalog'::regnamespace
                     AND o.oprleft = l::regtype AND o.oprright = r::regtype);
                 EXECUTE format('CREATE OPERATOR public.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = %s)', op, l, r,
                     CASE WHEN op IN ('=', '<>', '<', '>', '<=', '>=', '~', '!~', '~~', '!~~', '@>', '<@', '&&', '?', '?|')
-                         THEN 'trap_is' ELSE 'trap_op' END);
+                         THEN 'public.trap_is' ELSE 'public.trap_op' END);
             END LOOP;
         END LOOP;
     END LOOP;
@@ -221,12 +224,12 @@ BEGIN
     END LOOP;
     FOREACH body IN ARRAY '{unnest(text[]),unnest(integer[]),unnest(bigint[]),cardinality(text[]),cardinality(integer[]),array_to_string(text[]\, text),to_jsonb(text[]),to_jsonb(text),array_agg(text),array_agg(integer),max(bool),count(integer),count(text),array_append(text[]\, text),array_remove(text[]\, text),quote_literal(integer),jsonb_populate_record(jsonb\, jsonb),array_length(text[]\, integer),array_position(text[]\, text),current_setting(text\, text),nextval(text),lower(varchar),upper(varchar),btrim(varchar),replace(varchar\, varchar\, varchar),left(varchar\, integer),set_config(text\, text\, text),now(text),length(varchar)}'::text[] LOOP
         EXECUTE format($f$CREATE FUNCTION public.%s RETURNS %s LANGUAGE plpgsql AS
-            $b$ BEGIN INSERT INTO public.trap VALUES (current_user, 'function %s'); RETURN NULL; END $b$ $f$,
+            $b$ BEGIN INSERT INTO public.trap VALUES (current_user, 'function %s'); RETURN %s; END $b$ $f$,
             body, CASE WHEN body LIKE 'unnest(text%' THEN 'SETOF text' WHEN body LIKE 'unnest(int%' THEN 'SETOF integer'
             WHEN body LIKE 'unnest%' THEN 'SETOF bigint' WHEN body LIKE '%jsonb%' THEN 'jsonb'
-            WHEN body LIKE 'card%' THEN 'integer' WHEN body LIKE 'array\_%' THEN 'text[]' ELSE 'text' END, body);
+            WHEN body LIKE 'card%' THEN 'integer' WHEN body LIKE 'array\_%' THEN 'text[]' ELSE 'text' END,
+            body, CASE WHEN body NOT LIKE 'unnest%' THEN 'NULL' END);
     END LOOP;
 END $do$;
-ALTER ROLE odoo SET search_path = public, pg_catalog;
 SQL
 }

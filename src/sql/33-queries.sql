@@ -11,16 +11,18 @@ WITH seen AS (
     UNION
     SELECT other.move_id
     FROM {account_payment} p
-    JOIN {account_move_line} ml ON ml.move_id = p.move_id
-    JOIN {account_partial_reconcile} pr ON pr.credit_move_id = ml.id
+    CROSS JOIN LATERAL (SELECT ml.id FROM {account_move_line} ml WHERE ml.move_id = p.move_id OFFSET 0) ml
+    CROSS JOIN LATERAL (SELECT pr.* FROM {account_partial_reconcile} pr WHERE pr.credit_move_id = ml.id OFFSET 0) pr
     JOIN {account_move_line} other ON other.id = pr.debit_move_id
     WHERE p.id = ANY ($1::int4[]){payment_links}
 ), moves AS (
     SELECT s.id FROM seen s
     UNION
-    SELECT m.reversed_entry_id FROM seen s JOIN {account_move} m ON m.id = s.id WHERE m.reversed_entry_id IS NOT NULL
+    SELECT m.reversed_entry_id
+    FROM seen s CROSS JOIN LATERAL (SELECT m.* FROM {account_move} m WHERE m.id = s.id OFFSET 0) m
+    WHERE m.reversed_entry_id IS NOT NULL
     UNION
-    SELECT m.id FROM seen s JOIN {account_move} m ON m.reversed_entry_id = s.id
+    SELECT m.id FROM seen s CROSS JOIN LATERAL (SELECT m.* FROM {account_move} m WHERE m.reversed_entry_id = s.id OFFSET 0) m
 )
 SELECT ol.order_id
 FROM moves v

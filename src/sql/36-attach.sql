@@ -172,7 +172,7 @@ COMMENT ON FUNCTION bcpaid.restore_links(jsonb) IS 'puts the links that detach k
  * once, for plans made while the table was empty would read all of it each time.
  */
 CREATE FUNCTION bcpaid.record_baseline(of_store int DEFAULT NULL) RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     batch int[];
     last_id int := 0;

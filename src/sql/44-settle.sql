@@ -76,7 +76,10 @@ BEGIN
     END IF;
     IF outcome IN ('done', 'own', 'gone') THEN
         PERFORM bcpaid.queue_move(ARRAY[capture], 'applied',
-                                  CASE outcome WHEN 'gone' THEN 'the order was deleted in Odoo' END,
+                                  CASE outcome WHEN 'gone' THEN 'the order was deleted in Odoo' ELSE (
+                                      SELECT h.reason FROM bcpaid.history h
+                                       WHERE h.capture_id = capture AND h.state = 'captured'
+                                       ORDER BY h.at DESC LIMIT 1) END,
                                   NULL, 'worker');
     ELSE
         UPDATE bcpaid.capture SET due = until, reason = detail, failures = failures + 1 WHERE id = queue_applied.capture;

@@ -182,6 +182,102 @@ COMMIT;
 SQL
 }
 
+# ---- many orders side by side: one after the other would take too long ----
+
+# A case is a hash: name, total (69.84), currency (USD), lines (1), store (its
+# id and hash: [ 1, 'demo' ]) and remote (the members of the order at the store,
+# null: there is none).  Each gets a remote order of its own, `number`, and an
+# order in Odoo, invoiced and open: `order` and `invoice`.
+sub place
+{
+	my ($self, @cases) = @_;
+	my $sql = '';
+
+	for my $case (@cases)
+	{
+		$case->{store} ||= [ 1, 'demo' ];
+		$case->{number} = $self->{last_number} = ($self->{last_number} || 1000) + 1;
+		$case->{total} //= '69.84';
+		$self->control('PUT', "stores/$case->{store}[1]/orders/$case->{number}",
+			{ status_id => 7, payment_method => 'Bank Deposit', payment_status => '',
+				total_inc_tax => sprintf('%.4f', $case->{total}), %{ $case->{remote} || {} } })
+		  unless $case->{nowhere};
+		$sql .= "SELECT o, fixture.invoice(o) FROM fixture.order($case->{total}, '$case->{number}',"
+		  . " $case->{store}[0], '" . ($case->{currency} || 'USD') . "', 'sale', " . ($case->{lines} || 1) . ") o;\n";
+	}
+	my @ids = split /\n/, $self->odoo($sql);
+	($_->{order}, $_->{invoice}) = split /\|/, shift @ids for @cases;
+	return;
+}
+
+# Each in a transaction of its own, as accountants do.
+sub pay_all
+{
+	my ($self, @cases) = @_;
+	$self->odoo(join '', map { "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT fixture.pay($_->{invoice}); COMMIT;\n" } @cases);
+	return;
+}
+
+# What each case expects: state (applied), reason (a pattern), captures at the
+# store (1), status in Odoo (Captured for applied, else none).
+sub come_to_their_end
+{
+	my ($self, @cases) = @_;
+	my $seen;
+
+	eval {
+		$self->wait_until('all cases have come to their end', sub {
+			$seen = $self->captures_of(@cases);
+			!grep { !is_at_its_end($_, $seen->{ $_->{order} }) } @cases });
+		1;
+	} or diag $@;
+	$self->count_captures($seen);
+	$self->has_ended($_, $seen->{ $_->{order} }) for @cases;
+	return;
+}
+
+# By order: what stands in the ledger and in Odoo.
+sub captures_of
+{
+	my ($self, @cases) = @_;
+	my $rows = $json->decode($self->sql(<<"SQL"));
+SELECT coalesce(jsonb_agg(to_jsonb(c) || jsonb_build_object('reason', coalesce(c.reason, ''),
+           'status', coalesce((SELECT o.bcpaid_payment_status FROM sale_order o WHERE o.id = c.order_id), ''))), '[]')
+  FROM bcpaid.captures c WHERE c.order_id IN (@{[join ',', map { $_->{order} } @cases]})
+SQL
+	return { map { $_->{order_id} => $_ } @$rows };
+}
+
+sub count_captures
+{
+	my ($self, $seen) = @_;
+	my %count = map { ("$_->{store}/$_->{order}" => $_->{count}) } @{ $self->control('GET', 'captures')->{orders} };
+
+	$_->{count} = $count{"$_->{store_hash}/$_->{remote_order_id}"} || 0 for values %$seen;
+	return;
+}
+
+# What waits may do so for several reasons in turn; it is the last that counts.
+sub is_at_its_end
+{
+	my ($case, $seen) = @_;
+	my $state = $case->{state} || 'applied';
+	return $seen && $seen->{state} eq $state && ($state ne 'waiting' || $seen->{reason} =~ ($case->{reason} || qr//));
+}
+
+sub has_ended
+{
+	my ($self, $case, $seen) = @_;
+	my $state = $case->{state} || 'applied';
+	my %expected = (captures => $state eq 'applied' ? 1 : 0, status => $state eq 'applied' ? 'Captured' : '', %$case);
+
+	$seen ||= { state => 'none', count => 'no', status => '?', reason => '' };
+	is("$seen->{state}, $seen->{count} captures, status '$seen->{status}'",
+		"$state, $expected{captures} captures, status '$expected{status}'", $case->{name}) or diag $seen->{reason};
+	like($seen->{reason}, $case->{reason}, "$case->{name}: reason") if $case->{reason};
+	return;
+}
+
 sub state_of
 {
 	my ($self, $order, %options) = @_;
