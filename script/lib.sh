@@ -9,6 +9,7 @@
 # PG_MAJOR chooses among several installed versions; by default it is the one
 # that Debian has.
 
+# shellcheck shell=bash
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 me=script/$(basename "$0")
 
@@ -130,7 +131,7 @@ install_packages() {
 	as_root=()
 	if [ "$(id -u)" != 0 ]; then
 		command -v sudo >/dev/null ||
-			fail "these Debian packages are missing, and there is no sudo. As root: apt-get install --no-install-recommends $*"
+			fail "Debian packages are missing, and there is no sudo. Run this once as root, or: apt-get install --no-install-recommends $*"
 		as_root=(sudo)
 	fi
 	say "Installing Debian packages: $*"

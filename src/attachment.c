@@ -28,23 +28,17 @@
 
 #include "attachment.h"
 #include "elevate.h"
-#include "subxact.h"
 
-/* Column of bcpaid.attachment, and the types of the query's parameters. */
-static const struct
-{
-	const char *column;
-	int			nargs;
-	Oid			types[3];
-}			queries[ODOO_QUERIES] = {
-	[ODOO_CHEAP] = {"cheap", 1, {INT4ARRAYOID}},
-	[ODOO_PLAIN] = {"plain", 1, {INT4ARRAYOID}},
-	[ODOO_JUDGE] = {"judge", 1, {INT4ARRAYOID}},
-	[ODOO_EXPLAIN] = {"explain", 1, {INT4OID}},
-	[ODOO_RESOLVE] = {"resolve", 3, {INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}},
-	[ODOO_SWEEP] = {"sweep", 2, {INT4OID, INT4OID}},
-	[ODOO_APPLY] = {"apply", 1, {INT4OID}},
-	[ODOO_TOKEN] = {"token", 1, {INT4OID}},
+/* The columns of bcpaid.attachment that hold the queries. */
+static const char *const query_columns[ODOO_QUERIES] = {
+	[ODOO_CHEAP] = "cheap",
+	[ODOO_PLAIN] = "plain",
+	[ODOO_JUDGE] = "judge",
+	[ODOO_EXPLAIN] = "explain",
+	[ODOO_RESOLVE] = "resolve",
+	[ODOO_SWEEP] = "sweep",
+	[ODOO_APPLY] = "apply",
+	[ODOO_TOKEN] = "token",
 };
 
 typedef struct Attachment
@@ -70,7 +64,6 @@ static void read_row(HeapTuple row, TupleDesc desc);
 static char *text_column(HeapTuple row, TupleDesc desc, const char *name);
 static void read_columns(HeapTuple row, TupleDesc desc);
 static bool column_exists(const char *path);
-static Oid	owner_or_error(void);
 
 PG_FUNCTION_INFO_V1(bcpaid_attachment_changed);
 
@@ -147,7 +140,7 @@ read_row(HeapTuple row, TupleDesc desc)
 	MemoryContext caller = MemoryContextSwitchTo(cached.context);
 
 	for (int i = 0; i < ODOO_QUERIES; i++)
-		cached.text[i] = text_column(row, desc, queries[i].column);
+		cached.text[i] = text_column(row, desc, query_columns[i]);
 	cached.odoo_schema = text_column(row, desc, "odoo_schema");
 	read_columns(row, desc);
 	cached.attached = true;
@@ -182,13 +175,6 @@ attachment_exists(void)
 {
 	load();
 	return cached.attached;
-}
-
-bool
-attachment_has(OdooQuery query)
-{
-	load();
-	return cached.attached && cached.text[query] != NULL;
 }
 
 Oid
@@ -253,95 +239,24 @@ column_exists(const char *path)
 		get_attnum(table_oid, column) != InvalidAttrNumber;
 }
 
-static Oid
-owner_or_error(void)
+
+SPIPlanPtr
+attachment_plan(OdooQuery query)
 {
-	Oid			owner = attachment_owner();
-
-	if (!OidIsValid(owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("this database has no table \"sale_order\""),
-				 errhint("bcpaid works in an Odoo database with the Sales and Invoicing apps installed.")));
-	return owner;
-}
-
-void
-attachment_query(OdooQuery query, Datum *values, bool read_only)
-{
-	Elevation	elevation;
-	Oid			owner;
-	int			result;
-
 	load();
-	if (!cached.attached || cached.text[query] == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("bcpaid is not attached in this database"),
-				 errhint("Run SELECT bcpaid.attach() as the owner of sale_order.")));
-	owner = owner_or_error();
-
-	elevate_down(&elevation, owner);
-	if (cached.plan[query] == NULL)
-	{
-		/* Generic: planning anew for each order would cost twenty times as much. */
-		SPIPlanPtr	plan = SPI_prepare_cursor(cached.text[query], queries[query].nargs,
-											  (Oid *) queries[query].types,
-											  CURSOR_OPT_GENERIC_PLAN);
-
-		if (plan == NULL || SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not prepare query \"%s\"", queries[query].column);
-		cached.plan[query] = plan;
-	}
-	result = SPI_execute_plan(cached.plan[query], values, NULL, read_only, 0);
-	if (result < 0)
-		elog(ERROR, "could not run query \"%s\": %s", queries[query].column,
-			 SPI_result_code_string(result));
-	elevate_end(&elevation);
+	return cached.plan[query];
 }
 
 void
-attachment_query_text(const char *query, int nargs, Datum *values,
-					  const char *nulls, AttachmentRow row, void *arg)
+attachment_keep_plan(OdooQuery query, SPIPlanPtr plan)
 {
-	Elevation	elevation;
-	Oid			owner = owner_or_error();
-	Oid		   *types = palloc(sizeof(Oid) * Max(nargs, 1));
-	int			result;
-
-	for (int i = 0; i < nargs; i++)
-		types[i] = TEXTOID;
-
-	elevate_down(&elevation, owner);
-	result = SPI_execute_with_args(query, nargs, types, values, nulls, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not run a query as Odoo's owner: %s",
-			 SPI_result_code_string(result));
-	for (uint64 i = 0; SPI_tuptable != NULL && i < SPI_processed; i++)
-		row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, arg);
-	elevate_end(&elevation);
+	cached.plan[query] = plan;
 }
 
-/*
- * In parallel mode no subtransaction can catch an error: there, what a
- * changed Odoo could break is looked at beforehand, and what is left comes
- * from the machine (out of memory), not from us.
- */
-bool
-attachment_try(AttachmentWork work, void *arg)
+/* NULL if nothing is attached, or the profile has no such query. */
+const char *
+attachment_text(OdooQuery query)
 {
-	ErrorData  *error;
-
-	if (IsInParallelMode())
-	{
-		if (!attachment_exists() || attachment_missing_column() != NULL)
-			return false;
-		work(arg);
-		return true;
-	}
-
-	error = subxact_run(work, arg);
-	if (error != NULL)
-		FreeErrorData(error);
-	return error == NULL;
+	load();
+	return cached.attached ? cached.text[query] : NULL;
 }

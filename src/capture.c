@@ -201,21 +201,25 @@ settle_job(Job *job)
 		job->step = SETTLE_MOVE;	/* a person moved it meanwhile */
 }
 
-/* Was what we settled really there, and did the order's status follow? */
+/*
+ * Was what we settled really there, and did the order's status follow?  An
+ * answer that could not be had says nothing; whatever else is not both, is told.
+ */
 static void
 settle_read_back(Job *job)
 {
-	SettleStore store = {0};
+	SettleStore store = {.detail = job->result.reason};
+	BcVerdict	verdict = job->result.verdict;
 
 	job->step = SETTLE_MOVE;
 	queue_attempt(job->claim.id, &job->result);
-	if (job->result.verdict == BC_TAKEN)
+	if (verdict == BC_WAIT || verdict == BC_STOP_STORE)
+		return;
+	if (verdict == BC_TAKEN && job->result.status_follows)
 		store.condition = "read_back";
-	if (job->result.verdict == BC_GO ||
-		(job->result.verdict == BC_TAKEN && !job->result.status_follows))
+	else
 	{
 		store.condition = "warning";
-		store.detail = job->result.reason;
 		queue_warn(job->claim.id, job->result.reason);
 	}
 	write_store(job, &store);
@@ -228,8 +232,7 @@ write_store(const Job *job, const SettleStore *store)
 
 	if (store->condition == NULL)
 		return;
-	queue_store(id, store->condition, store->detail, store->delay_ms);
-	if (strcmp(store->condition, "stop") == 0)
+	if (queue_store(id, store->condition, store->detail, store->delay_ms))
 		ereport(LOG,
 				(errmsg("bcpaid stopped store %d: %s", id, store->detail),
 				 errhint("Set a valid token with bcpaid.set_token(), then run SELECT bcpaid.resume(%d).", id)));
@@ -275,7 +278,10 @@ advance(Job *job, WorkResult committed)
 			break;
 		case SETTLE_READ_BACK:
 			job->is_settled = true;
-			job_converse(job, BC_READ_BACK);
+			if (pace_has_room(job->claim.store.id))
+				job_converse(job, BC_READ_BACK);
+			else
+				job_drop(job);	/* another capture's will do */
 			break;
 		case SETTLE_MOVE:
 			job_drop(job);

@@ -20,6 +20,7 @@
 
 #include "attachment.h"
 #include "eligibility.h"
+#include "odoo.h"
 
 /* Columns of the judge query, see 31-judge.sql. */
 #define JUDGE_ORDER_ID		1
@@ -80,7 +81,7 @@ bcpaid_can_mark(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 
 	work.order_id = PG_GETARG_INT32(0);
-	PG_RETURN_BOOL(attachment_try(judge_one, &work) &&
+	PG_RETURN_BOOL(odoo_try(judge_one, &work) &&
 				   work.found && work.judgement.can_mark);
 }
 
@@ -115,7 +116,7 @@ is_answered(OdooQuery query, int order_id, bool *answer)
 
 	*answer = false;
 	SPI_connect();
-	attachment_query(query, &order_ids, true);
+	odoo_query(query, &order_ids, true);
 	if (SPI_processed == 1)
 	{
 		Datum		value = SPI_getbinval(SPI_tuptable->vals[0],
@@ -171,7 +172,7 @@ run_judge(ArrayType *order_ids)
 {
 	Datum		value = PointerGetDatum(order_ids);
 
-	attachment_query(ODOO_JUDGE, &value, true);
+	odoo_query(ODOO_JUDGE, &value, true);
 }
 
 static bool
@@ -194,7 +195,7 @@ bcpaid_can_mark_set(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0) && eligibility_caller_may(ACL_SELECT))
 	{
 		work.order_ids = PG_GETARG_ARRAYTYPE_P(0);
-		(void) attachment_try(judge_set, &work);
+		(void) odoo_try(judge_set, &work);
 	}
 	return (Datum) 0;
 }
@@ -255,7 +256,7 @@ put_order_ids(FunctionCallInfo fcinfo, OdooQuery query, Datum *values)
 {
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SPI_connect();
-	attachment_query(query, values, true);
+	odoo_query(query, values, true);
 	put_all_rows((ReturnSetInfo *) fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
@@ -269,9 +270,9 @@ bcpaid_connector_token(PG_FUNCTION_ARGS)
 	char	   *token = NULL;
 
 	SPI_connect();
-	if (attachment_has(ODOO_TOKEN))
+	if (attachment_text(ODOO_TOKEN) != NULL)
 	{
-		attachment_query(ODOO_TOKEN, &store_id, true);
+		odoo_query(ODOO_TOKEN, &store_id, true);
 		if (SPI_processed == 1)
 			token = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 		token = token == NULL ? NULL : MemoryContextStrdup(caller, token);
@@ -285,9 +286,6 @@ bcpaid_connector_token(PG_FUNCTION_ARGS)
 static void
 put_all_rows(ReturnSetInfo *result)
 {
-	if (SPI_tuptable->tupdesc->natts != result->setDesc->natts)
-		elog(ERROR, "query returned %d columns instead of %d",
-			 SPI_tuptable->tupdesc->natts, result->setDesc->natts);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 }
@@ -317,7 +315,7 @@ bcpaid_why_not(PG_FUNCTION_ARGS)
 	{
 		work.order_ids = array_of(PG_GETARG_INT32(0));
 		work.result = result;
-		if (!attachment_try(explain, &work))
+		if (!odoo_try(explain, &work))
 			put_explanation(result, "profile",
 							"the profile's queries fail: SELECT * FROM bcpaid.doctor() says why");
 	}
@@ -331,7 +329,7 @@ explain(void *arg)
 	Datum		order_id = Int32GetDatum(*(int32 *) ARR_DATA_PTR(work->order_ids));
 
 	SPI_connect();
-	attachment_query(ODOO_EXPLAIN, &order_id, true);
+	odoo_query(ODOO_EXPLAIN, &order_id, true);
 	put_all_rows(work->result);
 	SPI_finish();
 }
@@ -354,7 +352,7 @@ eligibility_why_not(int order_id)
 	char	   *why = NULL;
 
 	SPI_connect();
-	attachment_query(ODOO_EXPLAIN, &value, true);
+	odoo_query(ODOO_EXPLAIN, &value, true);
 	for (uint64 i = 0; i < SPI_processed && why == NULL; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];

@@ -18,6 +18,9 @@ int			job_count = 0;
 
 /* prototypes of private functions */
 static char *copy(const char *text);
+static void owe(Job *job, int requests);
+static int	owed_during(const Job *job, BcPurpose purpose);
+static int	owed_after(const Job *job, const BcResult *result);
 
 Job *
 job_make(const QueueClaim *claim)
@@ -54,11 +57,43 @@ job_converse(Job *job, BcPurpose purpose)
 						  purpose == BC_LOOK ? NULL : &job->look, job) == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	pace_started(job->claim.store.id, job->claim.quota_reserve);
+	owe(job, owed_during(job, purpose));
+}
+
+/* Also between two conversations: who looked will write, and nobody else may use up what that needs. */
+static void
+owe(Job *job, int requests)
+{
+	pace_owe(job->claim.store.id, requests - job->owed);
+	job->owed = requests;
+}
+
+static int
+owed_during(const Job *job, BcPurpose purpose)
+{
+	switch (purpose)
+	{
+		case BC_LOOK:
+			return PACE_CAPTURE;
+		case BC_READ_BACK:
+			return job->is_settled ? 2 : 2 + PACE_CAPTURE;
+		default:
+			return 1;
+	}
+}
+
+static int
+owed_after(const Job *job, const BcResult *result)
+{
+	if (result->verdict != BC_GO || job->is_settled)
+		return 0;
+	return result->purpose == BC_READ_BACK ? PACE_CAPTURE : 1;
 }
 
 void
 job_drop(Job *job)
 {
+	owe(job, 0);
 	reserve_end(job->claim.store.hash, job->claim.order.remote_order_id);
 	dlist_delete(&job->node);
 	job_count--;
@@ -88,6 +123,7 @@ job_collect(void)
 		job->result = result;
 		job->has_ended = true;
 		pace_finished(job->claim.store.id, &result);
+		owe(job, owed_after(job, &result));
 	}
 }
 

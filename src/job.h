@@ -26,6 +26,7 @@ typedef struct Job
 	BcResult	result;			/* of the last conversation, if it has ended */
 	bool		has_ended;
 	bool		is_test;		/* of a store, on behalf of no capture */
+	int			owed;			/* requests that it may still make, told to pace.c */
 	bool		is_settled;		/* what is read now can only lead to a warning */
 	SettleStep	step;			/* what follows, once it is committed */
 } Job;

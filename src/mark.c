@@ -24,6 +24,7 @@
 #include "bigcommerce.h"
 #include "elevate.h"
 #include "eligibility.h"
+#include "odoo.h"
 #include "wake.h"
 
 /* prototypes of private functions */
@@ -132,7 +133,7 @@ bcpaid_as_owner(PG_FUNCTION_ARGS)
 		nulls[i] = are_null[i] ? 'n' : ' ';
 
 	SPI_connect();
-	attachment_query_text(query, nargs, values, nulls, put_row_as_json,
+	odoo_query_text(query, nargs, values, nulls, put_row_as_json,
 						  fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
@@ -151,10 +152,20 @@ put_row_as_json(HeapTuple row, TupleDesc desc, void *arg)
 	tuplestore_putvalues(result->setResult, result->setDesc, &jsonb, &is_null);
 }
 
-/* bcpaid.caller(): who called the SECURITY DEFINER function that asks. */
+/*
+ * bcpaid.caller(): who called the SECURITY DEFINER function that asks.
+ *
+ * That is the session's user, and so nobody's to ask for where that user has
+ * lent his session to a lesser one: what Odoo's role planted on its tables
+ * could otherwise call us in the name of the superuser that touched them.
+ */
 Datum
 bcpaid_caller(PG_FUNCTION_ARGS)
 {
+	if (InSecurityRestrictedOperation())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot call this function from a trigger or policy on Odoo's tables")));
 	PG_RETURN_OID(GetOuterUserId());
 }
 

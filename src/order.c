@@ -11,8 +11,8 @@
  */
 #include "postgres.h"
 
-#include "attachment.h"
 #include "miscadmin.h"
+#include "odoo.h"
 #include "order.h"
 #include "pace.h"
 #include "queue.h"
@@ -20,6 +20,7 @@
 
 #define ORDERS_AT_ONCE	200
 #define LOCKED_RETRY_MS 500
+#define LONG_BACKOFF	3		/* failures: what a person must mend is not urgent */
 
 typedef struct Due
 {
@@ -73,13 +74,17 @@ apply(void *arg)
 	Datum		order = Int32GetDatum(one->order);
 	char	   *outcome;
 
-	attachment_query(ODOO_APPLY, &order, false);
+	odoo_query(ODOO_APPLY, &order, false);
 	outcome = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (outcome == NULL)
 		elog(ERROR, "the profile's apply query returned nothing");
-	queue_applied(one->capture, outcome,
-				  strcmp(outcome, "locked") == 0 ? "somebody is working on the order in Odoo" : NULL,
-				  LOCKED_RETRY_MS);
+	if (strcmp(outcome, "no value") == 0)
+		queue_applied(one->capture, outcome,
+					  "the connector has no value that means Captured any more",
+					  pace_backoff_ms(LONG_BACKOFF));
+	else
+		queue_applied(one->capture, outcome,
+					  "somebody is working on the order in Odoo", LOCKED_RETRY_MS);
 }
 
 /* Something in Odoo refuses the update: the capture stands, and is shown with it. */
@@ -90,5 +95,5 @@ apply_failed(void *arg)
 
 	queue_applied(one->capture, "failed",
 				  psprintf("Odoo refused the status: %s", work_error()),
-				  pace_backoff_ms(3));
+				  pace_backoff_ms(LONG_BACKOFF));
 }

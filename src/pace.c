@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "common/pg_prng.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -14,15 +16,17 @@
 #include "guc.h"
 #include "pace.h"
 
-#define REQUESTS_PER_CAPTURE 3	/* two reads and a write */
 #define IN_FLIGHT_MAX	64		/* conversations with one store */
+#define HEADERLESS_MAX	16		/* with one that does not tell its quota */
 
 typedef struct Pace
 {
 	int			store_id;
 	int			in_flight;
+	int			owed;			/* requests that captures under way may still make */
 	float		reserve;		/* share of the quota left to other apps */
-	bool		known;
+	bool		headerless;		/* its last answer told no quota */
+	bool		known;			/* left and total are of this window */
 	int			left;
 	int			total;
 	TimestampTz reset_at;
@@ -33,6 +37,7 @@ static Pace *paces = NULL;
 
 /* prototypes of private functions */
 static Pace *find(int store_id);
+static void take_quota(Pace *pace, const BcResult *result);
 static int	room_of(Pace *pace, TimestampTz now);
 
 static Pace *
@@ -62,49 +67,74 @@ pace_started(int store_id, float reserve)
 }
 
 void
+pace_owe(int store_id, int requests)
+{
+	find(store_id)->owed += requests;
+}
+
+void
 pace_finished(int store_id, const BcResult *result)
 {
 	Pace	   *pace = find(store_id);
-	TimestampTz now = GetCurrentTimestamp();
 
 	pace->in_flight--;
-	if (!result->quota.known)
-		return;
+	if (result->status != 0)
+		pace->headerless = !result->quota.known;
+	if (result->quota.known)
+		take_quota(pace, result);
+}
 
-	/* Answers overtake one another: within a window, the lowest is the latest. */
-	if (!pace->known || now >= pace->reset_at || result->quota.left < pace->left)
+/*
+ * Answers overtake one another: within a window, the lowest is the latest.
+ * When it ends tells two windows apart, a quarter of one being more than any
+ * delay in between; an answer of the window before says nothing any more.
+ */
+static void
+take_quota(Pace *pace, const BcResult *result)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz ends = now + (int64) result->quota.reset_ms * 1000;
+	int64		slack = (int64) result->quota.window_ms * 1000 / 4;
+	bool		is_same = pace->known && now < pace->reset_at;
+
+	if (is_same && ends < pace->reset_at - slack)
+		return;
+	if (!is_same || ends > pace->reset_at + slack || result->quota.left < pace->left)
 		pace->left = result->quota.left;
 	pace->known = true;
 	pace->total = result->quota.total;
-	pace->reset_at = now + (int64) result->quota.reset_ms * 1000;
+	pace->reset_at = ends;
 	if (result->throttled)
 		pace->left = 0;
 }
 
 /*
- * What is left, less the reserve and what conversations under way may still
- * ask, in whole captures.
+ * What is left, less the reserve and what captures under way may still ask,
+ * in whole captures.  Of a new window nothing is known, other apps may
+ * have been there first: one conversation goes ahead, and its answer tells.
  */
 static int
 room_of(Pace *pace, TimestampTz now)
 {
-	int			room = IN_FLIGHT_MAX - pace->in_flight;
+	int			most = IN_FLIGHT_MAX;
 
 	if (pace->known && now >= pace->reset_at)
+		pace->known = false;
+	if (pace->known)
 	{
-		pace->left = pace->total;
-		pace->known = false;	/* until the first answer of the new window */
-	}
-	if (pace->total > 0)
-	{
-		int			usable = pace->left - (int) (pace->total * pace->reserve) -
-			REQUESTS_PER_CAPTURE * pace->in_flight;
+		int			usable = pace->left - (int) ceil(pace->total * pace->reserve) - pace->owed;
 
-		room = Min(room, usable / REQUESTS_PER_CAPTURE);
+		most = Min(most, pace->in_flight + usable / PACE_CAPTURE);
 	}
 	else
-		room = Min(room, PACE_DEFAULT_ROOM - pace->in_flight);
-	return Max(room, 0);
+		most = pace->headerless ? HEADERLESS_MAX : 1;
+	return Max(most - pace->in_flight, 0);
+}
+
+bool
+pace_has_room(int store_id)
+{
+	return room_of(find(store_id), GetCurrentTimestamp()) > 0;
 }
 
 int

@@ -18,13 +18,21 @@
 #include "bigcommerce.h"
 #include "queue.h"
 
-#define PACE_DEFAULT_ROOM	16	/* conversations with a store not yet met */
+#define PACE_DEFAULT_ROOM	1	/* conversations with a store not yet met */
+
+#define PACE_CAPTURE		3	/* requests of a capture: two reads and a write */
 
 extern void pace_started(int store_id, float reserve);
 extern void pace_finished(int store_id, const BcResult *result);
 
+/* So many requests more (or less, if negative) may follow from captures under way. */
+extern void pace_owe(int store_id, int requests);
+
 /* Room of every store met so far, palloc'ed; their number is returned. */
 extern int	pace_rooms(QueueRoom **rooms);
+
+/* May one more conversation begin that nobody waits for? */
+extern bool pace_has_room(int store_id);
 
 /* When a store without room will have some; infinity if all have. */
 extern TimestampTz pace_next_room(void);

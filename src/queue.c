@@ -135,7 +135,7 @@ queue_settle(const QueueMove *move)
 	return sqlcall_first_bool();
 }
 
-void
+bool
 queue_store(int store_id, const char *condition, const char *detail, int delay_ms)
 {
 	Datum		values[4];
@@ -146,6 +146,7 @@ queue_store(int store_id, const char *condition, const char *detail, int delay_m
 	sqlcall_set_text(values, nulls, 2, detail);
 	values[3] = sqlcall_due_after(delay_ms);
 	sqlcall_run(&store, values, nulls);
+	return sqlcall_first_bool();
 }
 
 int

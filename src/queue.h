@@ -94,7 +94,9 @@ extern void queue_tested(int store_id, bool is_ok, const char *result);
 extern bool queue_prune(int at_most);
 
 extern void queue_warn(int64 id, const char *warning);
-extern void queue_store(int store_id, const char *condition, const char *detail,
+
+/* Keep what was learned of a store; true if that stops it, and it was not stopped. */
+extern bool queue_store(int store_id, const char *condition, const char *detail,
 						int delay_ms);
 
 extern int	queue_unapplied(int at_most, int64 **ids, int **order_ids);

@@ -289,13 +289,12 @@ judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store)
 		store->condition = "stop";
 	else if (result->verdict == BC_NO_WAY_A)
 		store->condition = "no_transactions";
-	else if (result->throttled)
+	else if (result->throttled && result->retry_ms > 0)
 	{
 		store->condition = "full";
-		store->delay_ms = result->retry_ms > 0 ? result->retry_ms :
-			pace_backoff_ms(claim->store_failures);
+		store->delay_ms = result->retry_ms;
 	}
-	else if (result->store_unwell)
+	else if (result->throttled || result->store_unwell)
 	{
 		store->condition = "unwell";
 		store->delay_ms = result->retry_ms > 0 ? result->retry_ms :
@@ -303,6 +302,6 @@ judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store)
 	}
 	else if (result->purpose == BC_SEND && result->verdict == BC_TAKEN)
 		store->condition = "well";
-	else if (result->purpose == BC_LOOK && claim->store_failures > 0)
+	else if (result->purpose != BC_SEND && claim->store_failures > 0)
 		store->condition = "well";
 }

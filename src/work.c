@@ -131,6 +131,10 @@ harden(void)
 		{"statement_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
 		{"idle_session_timeout", "0"},
+#if PG_VERSION_NUM >= 170000
+		{"transaction_timeout", "0"},
+#endif
+		{"exit_on_error", "off"},
 		{"row_security", "on"},
 		{"transform_null_equals", "off"},
 		{"DateStyle", "ISO"},

@@ -11,23 +11,9 @@ use Test::More;
 
 my $shop = Bcpaid::Shop->new('look', conf => "bcpaid.retry_base = '30ms'\nbcpaid.retry_cap = '300ms'\nbcpaid.max_attempts = 1000");
 my $true = JSON::PP::true;
-my @pages = (2, 'pages');
-my @named = (3, 'named');
-my @exact = (4, 'exact');
-
-$shop->control('PUT', "stores/$_->[1]", { token => 'other-token', plan => 'unlimited', %{ $_->[2] } })
-  for [ @pages, { page_size => 2 } ], [ @named, {} ], [ @exact, {} ];
-$shop->odoo(<<'SQL');
-SET client_min_messages = error;
-SELECT bcpaid.set_store(name => 'pages', hash => 'pages', mark_order_as_paid => true);
-SELECT bcpaid.set_store(name => 'named', hash => 'named', mark_order_as_paid => true, offline_methods => '{Wire Transfer,Invoice}');
-SELECT bcpaid.set_store(name => 'exact', hash => 'exact', mark_order_as_paid => true, tolerance => 0);
-COPY bcpaid.token_inbox FROM STDIN;
-2	other-token
-3	other-token
-4	other-token
-\.
-SQL
+my $pages = $shop->another_store('pages', '', page_size => 2);
+my $named = $shop->another_store('named', "offline_methods => '{Wire Transfer,Invoice}'");
+my $exact = $shop->another_store('exact', 'tolerance => 0');
 
 # How an order at the store is told to be; what follows is in come_to_their_end().
 sub remote { my ($name, $members, %expected) = @_; return { name => $name, remote => $members, %expected } }
@@ -82,8 +68,8 @@ push @orders, map { remote("payment_method $_", { payment_method => $_ }) }
 push @orders, map { remote("payment_method $_", { payment_method => $_ }, held(qr/is none of the store's offline payment methods/)) }
   'Credit Card', 'Bank Deposit 2', 'Bank', '', 'Wire Transfer';
 push @orders, remote('payment_method is missing', { sandbox => { remove => ['payment_method'] } }, held(qr/offline payment methods/)),
-  with(remote('payment_method renamed for its store', { payment_method => 'wire transfer' }), store => \@named),
-  with(remote('payment_method of the default list, not of its store', { payment_method => 'Cash' }, held(qr/"Cash" is none/)), store => \@named);
+  with(remote('payment_method renamed for its store', { payment_method => 'wire transfer' }), store => $named),
+  with(remote('payment_method of the default list, not of its store', { payment_method => 'Cash' }, held(qr/"Cash" is none/)), store => $named);
 
 # ---- transactions ----
 
@@ -129,11 +115,11 @@ push @orders,
 	  qw(custom bankdeposit cheque cod instore moneyorder)),
   transactions('store credit', sub { +{ event => 'purchase', method => 'store_credit', gateway => 'storecredit' } }, held(qr/store credit or gift certificate/)),
   transactions('of another order', sub { +{ order_id => '1' } }, waits(qr/cannot be read/)),
-  with(transactions('harmless, three pages', sub { @harmless }), store => \@pages),
-  with(transactions('our marker on the last page', sub { (@harmless, mine(@_)) }, %ours), store => \@pages),
-  with(transactions('a refund on the last page', sub { (@harmless, card(event => 'refund')) }, not_ours(qr/refund/)), store => \@pages),
-  with(transactions('a capture on the last page', sub { (@harmless, card()) }, %by_other), store => \@pages),
-  with(transactions('more pages than anybody reads', sub { (@harmless) x 9 }, held(qr/too many transactions/)), store => \@pages);
+  with(transactions('harmless, three pages', sub { @harmless }), store => $pages),
+  with(transactions('our marker on the last page', sub { (@harmless, mine(@_)) }, %ours), store => $pages),
+  with(transactions('a refund on the last page', sub { (@harmless, card(event => 'refund')) }, not_ours(qr/refund/)), store => $pages),
+  with(transactions('a capture on the last page', sub { (@harmless, card()) }, %by_other), store => $pages),
+  with(transactions('more pages than anybody reads', sub { (@harmless) x 9 }, held(qr/too many transactions/)), store => $pages);
 
 # ---- money ----
 
@@ -148,9 +134,9 @@ push @orders,
   remote('amount differs by more, below', { total_inc_tax => '69.7899' }, %odd),
   with(remote('ten lines, a minor unit each', { total_inc_tax => '69.9400' }, sent => '69.94'), lines => 10),
   with(remote('ten lines, by more', { total_inc_tax => '69.9401' }, %odd), lines => 10),
-  with(remote('no tolerance, the same', {}), store => \@exact),
-  with(remote('no tolerance, a cent', { total_inc_tax => '69.8500' }, %odd), store => \@exact),
-  with(remote('no tolerance, a hundredth of a cent', { total_inc_tax => '69.8401' }, %odd), store => \@exact),
+  with(remote('no tolerance, the same', {}), store => $exact),
+  with(remote('no tolerance, a cent', { total_inc_tax => '69.8500' }, %odd), store => $exact),
+  with(remote('no tolerance, a hundredth of a cent', { total_inc_tax => '69.8401' }, %odd), store => $exact),
   remote('total_inc_tax is missing', { sandbox => { remove => ['total_inc_tax'] } }, refused(qr/no usable total_inc_tax/)),
   remote('total_inc_tax is no number', { total_inc_tax => '69,84' }, refused(qr/no usable total_inc_tax/)),
   remote('total_inc_tax has an exponent', { total_inc_tax => '6.984e1' }, refused(qr/no usable total_inc_tax/)),

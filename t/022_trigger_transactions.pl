@@ -136,6 +136,10 @@ SELECT pg_current_xact_id()::text::bigint - :before - 1'), '1', 'where nothing i
 $shop->sql('TRUNCATE bcpaid.candidate; BEGIN; ' . touch(7) x 100 . ' COMMIT;');
 is($shop->sql('SELECT count(*) FROM bcpaid.candidate'), '1', 'a hundred changes of one row are one note');
 
+# What is no int4 cannot be noted (a sweep is asked for), and is no other row.
+$shop->sql("CREATE TABLE fixture.wide (id bigint); CREATE TRIGGER bcpaid_wide AFTER INSERT ON fixture.wide FOR EACH ROW EXECUTE FUNCTION bcpaid.note('m', 'id', '', '')");
+is(notes_of('INSERT INTO fixture.wide VALUES (5000000000);'), '', 'a bigint is not cut off');
+
 # ---- bounded ----
 
 my $memory = <<'SQL';

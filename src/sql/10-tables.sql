@@ -63,6 +63,7 @@ CREATE TABLE bcpaid.attachment (
 COMMENT ON TABLE bcpaid.attachment IS 'the profile in use, with the columns found in this database and the queries made from them';
 
 CREATE SEQUENCE bcpaid.store_id_seq AS integer;
+COMMENT ON SEQUENCE bcpaid.store_id_seq IS 'ids of stores';
 CREATE TABLE bcpaid.store (
     id                  integer PRIMARY KEY DEFAULT pg_catalog.nextval('bcpaid.store_id_seq'),
     name                text,
@@ -97,9 +98,10 @@ CREATE TABLE bcpaid.token (
 );
 COMMENT ON TABLE bcpaid.token IS 'access tokens: read by the worker only, in no backup';
 
+/* Text without constraints: an error that COPY raises while it reads quotes the row, token and all. */
 CREATE TABLE bcpaid.token_inbox (
-    store_id    integer NOT NULL,
-    token       text NOT NULL
+    store_id    text,
+    token       text
 );
 COMMENT ON TABLE bcpaid.token_inbox IS 'COPY a store id and its token in here; the row is moved away at once and cannot be read back';
 
@@ -111,6 +113,7 @@ CREATE TABLE bcpaid.candidate (
 COMMENT ON TABLE bcpaid.candidate IS 'rows of Odoo that changed and are not yet judged: o order, m journal entry, p payment, l order line';
 
 CREATE SEQUENCE bcpaid.capture_id_seq;
+COMMENT ON SEQUENCE bcpaid.capture_id_seq IS 'ids of captures';
 CREATE TABLE bcpaid.capture (
     id              bigint PRIMARY KEY DEFAULT pg_catalog.nextval('bcpaid.capture_id_seq'),
     store_hash      text NOT NULL,
@@ -160,6 +163,7 @@ COMMENT ON TABLE bcpaid.history IS 'every change of state of every capture, kept
 CREATE INDEX history_capture ON bcpaid.history (capture_id, at);
 
 CREATE SEQUENCE bcpaid.attempt_id_seq;
+COMMENT ON SEQUENCE bcpaid.attempt_id_seq IS 'ids of attempts';
 CREATE TABLE bcpaid.attempt (
     id          bigint PRIMARY KEY DEFAULT pg_catalog.nextval('bcpaid.attempt_id_seq'),
     capture_id  bigint NOT NULL,

@@ -240,9 +240,12 @@ DECLARE
     col record;
     triggers int;
     baseline int;
+    is_new bool;                /* nothing restored or imported: then this is no copy */
 BEGIN
     PERFORM bcpaid.check_owner();
     LOCK TABLE bcpaid.attachment IN SHARE ROW EXCLUSIVE MODE;
+    is_new := NOT EXISTS (SELECT FROM bcpaid.environment) AND NOT EXISTS (SELECT FROM bcpaid.attachment)
+        AND NOT EXISTS (SELECT FROM bcpaid.store) AND NOT EXISTS (SELECT FROM bcpaid.capture);
     PERFORM bcpaid.grant_to_owner();
     chosen := coalesce(attach.profile, bcpaid.choose_profile());
     fit := bcpaid.effective(chosen) || jsonb_build_object('schema', bcpaid.odoo_schema());
@@ -257,7 +260,7 @@ BEGIN
     PERFORM bcpaid.make_indexes(fit);
     triggers := bcpaid.make_triggers(fit);
     baseline := bcpaid.store_attachment(fit);
-    IF NOT EXISTS (SELECT FROM bcpaid.environment) AND NOT EXISTS (SELECT FROM bcpaid.capture) THEN
+    IF is_new THEN
         PERFORM bcpaid.confirm_environment();
     END IF;
     PERFORM bcpaid.report_attachment(fit, triggers, baseline);

@@ -40,7 +40,8 @@ $$;
 COMMENT ON FUNCTION bcpaid.queue_stop(bigint, text) IS 'stop a capture whose order changed in Odoo';
 
 /*
- * Claim what is due, for each store at most as many as there is room for.
+ * Claim what is due, for each store at most as many as there is room for; of
+ * one that was not well, only one that goes ahead.
  * A capture of unknown outcome stays unknown: only what the store says ends
  * that, so it is looked at even if Odoo has changed its mind.
  */
@@ -64,7 +65,9 @@ BEGIN
                 WHERE c.store_id = s.id AND c.state IN ('queued', 'waiting', 'unknown')
                   AND c.due <= pg_catalog.clock_timestamp() AND c.id <> ALL (busy)
                 ORDER BY c.due
-                LIMIT COALESCE(known.room, default_room)
+                LIMIT CASE WHEN s.failures = 0 THEN COALESCE(known.room, default_room)
+                           WHEN EXISTS (SELECT FROM bcpaid.capture b WHERE b.store_id = s.id AND b.id = ANY (busy)) THEN 0
+                           ELSE LEAST(known.room, 1) END
                   FOR UPDATE SKIP LOCKED) AS picked
          WHERE NOT s.paused AND s.stopped_reason IS NULL
            AND (s.retry_at IS NULL OR s.retry_at <= pg_catalog.clock_timestamp()));

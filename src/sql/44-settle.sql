@@ -40,19 +40,26 @@ END $$;
 COMMENT ON FUNCTION bcpaid.queue_settle(bigint, text[], text, text, timestamptz, boolean, boolean, numeric, text, text, text, text, boolean)
     IS 'write down what a store answered; false if a person moved the capture meanwhile';
 
-/* What was learned about a store as a whole. */
-CREATE FUNCTION bcpaid.queue_store(store integer, condition text, detail text, until timestamptz) RETURNS void
+/*
+ * What was learned about a store as a whole; true if that stops it.  Many that
+ * fail together are one failure: they count until the next try.
+ */
+CREATE FUNCTION bcpaid.queue_store(store integer, condition text, detail text, until timestamptz) RETURNS boolean
 LANGUAGE sql AS $$
-    UPDATE bcpaid.store
-       SET failures = CASE condition WHEN 'unwell' THEN failures + 1 WHEN 'well' THEN 0 ELSE failures END,
+    UPDATE bcpaid.store s
+       SET failures = CASE condition WHEN 'unwell' THEN s.failures + (s.retry_at > pg_catalog.clock_timestamp() IS NOT TRUE)::integer
+                                     WHEN 'well' THEN 0 ELSE s.failures END,
            retry_at = CASE condition WHEN 'unwell' THEN until WHEN 'full' THEN until
-                                     WHEN 'well' THEN NULL ELSE retry_at END,
-           last_success_at = CASE condition WHEN 'well' THEN pg_catalog.clock_timestamp() ELSE last_success_at END,
-           stopped_reason = CASE condition WHEN 'stop' THEN detail ELSE stopped_reason END,
-           no_transactions = no_transactions OR condition = 'no_transactions',
-           read_back = read_back OR condition = 'read_back',
-           warning = CASE condition WHEN 'warning' THEN detail ELSE warning END
-     WHERE id = queue_store.store
+                                     WHEN 'well' THEN NULL ELSE s.retry_at END,
+           last_success_at = CASE condition WHEN 'well' THEN pg_catalog.clock_timestamp() ELSE s.last_success_at END,
+           stopped_reason = CASE condition WHEN 'stop' THEN detail ELSE s.stopped_reason END,
+           no_transactions = s.no_transactions OR condition = 'no_transactions',
+           read_back = s.read_back OR condition = 'read_back',
+           warning = CASE condition WHEN 'warning' THEN detail ELSE s.warning END
+      FROM (SELECT b.id, b.stopped_reason IS NULL AS was_open FROM bcpaid.store b
+             WHERE b.id = queue_store.store FOR UPDATE) AS before
+     WHERE s.id = before.id
+    RETURNING condition = 'stop' AND before.was_open
 $$;
 COMMENT ON FUNCTION bcpaid.queue_store(integer, text, text, timestamptz) IS 'write down what was learned about a store';
 

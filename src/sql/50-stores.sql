@@ -36,6 +36,11 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Use transaction, transaction_then_status or status.';
     END IF;
+    IF set_store.tolerance < 0 OR set_store.quota_reserve < 0 OR set_store.quota_reserve >= 1 THEN
+        RAISE EXCEPTION 'tolerance or quota_reserve is out of range'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'tolerance is an amount, 0 or more; quota_reserve is a share, from 0 to less than 1.';
+    END IF;
     PERFORM bcpaid.check_connector_store(set_store.store_id);
 
     SELECT s.mark_order_as_paid INTO was_on FROM bcpaid.store s WHERE s.id = set_store.store_id FOR UPDATE;
@@ -82,11 +87,12 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = pg_catalog.format('Give the id of a row of %I as store_id.', fit ->> 'store_table');
     END IF;
-    PERFORM FROM bcpaid.as_owner(pg_catalog.format('SELECT cs.id FROM %I.%I cs WHERE cs.id = $1::int4',
-                                                   fit ->> 'schema', fit ->> 'store_table'), store_id::text);
+    PERFORM FROM bcpaid.as_owner(pg_catalog.format('SELECT cs.id FROM %I.%I cs WHERE cs.id = $1::int4 AND %s',
+                                                   fit ->> 'schema', fit ->> 'store_table',
+                                                   bcpaid.store_condition(fit, 'cs')), store_id::text);
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'table % has no row %', fit ->> 'store_table', store_id
-            USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'table % has no BigCommerce store %', fit ->> 'store_table', store_id
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'SELECT * FROM bcpaid.detect() says which of its rows count.';
     END IF;
 END $$;
 COMMENT ON FUNCTION bcpaid.check_connector_store(integer) IS 'raises unless the connector has this store';
@@ -243,4 +249,4 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON PROCEDURE bcpaid.test_store(integer, boolean, text) IS
-    'ask a store who it is, without writing anything: reports plan, currency, scopes and quota; SQLSTATE 42704 for an unknown store, 55000 if nothing may be sent';
+    'ask a store who it is, without writing anything: reports name, plan, currency and quota; SQLSTATE 42704 for an unknown store, 55000 if nothing may be sent';

@@ -33,7 +33,7 @@ END $$;
 COMMENT ON FUNCTION bcpaid.retry(bigint) IS
     'try a refused, held, cancelled or waiting capture again, now; SQLSTATE 55000 in another state, 42704 if unknown';
 
-CREATE FUNCTION bcpaid.retry(store_id integer) RETURNS integer
+CREATE FUNCTION bcpaid.retry_store(store_id integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     moved integer;
@@ -41,13 +41,13 @@ BEGIN
     PERFORM bcpaid.check_store(store_id);
     WITH again AS (
         UPDATE bcpaid.capture c SET failures = 0
-         WHERE c.store_id = retry.store_id AND c.state IN ('refused', 'waiting') AND c.due < 'infinity'
+         WHERE c.store_id = retry_store.store_id AND c.state IN ('refused', 'waiting') AND c.due < 'infinity'
         RETURNING c.id)
     SELECT bcpaid.queue_move(ARRAY(SELECT id FROM again), 'queued', 'retry', NULL, bcpaid.caller()::text) INTO moved;
     PERFORM bcpaid.resume(store_id);
     RETURN moved;
 END $$;
-COMMENT ON FUNCTION bcpaid.retry(integer) IS
+COMMENT ON FUNCTION bcpaid.retry_store(integer) IS
     'the store is well again: resume it and retry all its refused and waiting captures; returns how many; SQLSTATE 42704 for an unknown store';
 
 CREATE FUNCTION bcpaid.approve(capture bigint) RETURNS void
@@ -157,7 +157,7 @@ BEGIN
         EXIT WHEN state IN ('applied', 'refused', 'held', 'not_ours', 'cancelled');
         IF pg_catalog.clock_timestamp() >= until THEN
             RAISE EXCEPTION 'capture % is still %', capture, state
-                USING ERRCODE = 'query_canceled', DETAIL = why,
+                USING ERRCODE = 'query_canceled', DETAIL = COALESCE(why, 'Nothing is wrong with it so far.'),
                       HINT = 'SELECT * FROM bcpaid.status says whether a worker runs and when it is due.';
         END IF;
         COMMIT;

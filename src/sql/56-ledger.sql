@@ -33,6 +33,13 @@ DECLARE
     changed integer;
 BEGIN
     PERFORM bcpaid.check_owner();
+    IF EXISTS (SELECT FROM bcpaid.environment)
+        AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = bcpaid.caller()::oid) THEN
+        RAISE EXCEPTION 'the ledger is in use'
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = 'Captures could be made up by whoever may import them.',
+                  HINT = 'Import before bcpaid.attach(), or as a superuser.';
+    END IF;
     IF c IS NOT NULL THEN
         c := c || jsonb_build_object('id', nextval('bcpaid.capture_id_seq'), 'state', CASE c ->> 'state'
             WHEN 'sending' THEN 'unknown' WHEN 'claimed' THEN 'queued' ELSE c ->> 'state' END);
@@ -58,4 +65,4 @@ BEGIN
     RETURN changed > 0;
 END $$;
 COMMENT ON FUNCTION bcpaid.import_ledger(jsonb) IS
-    'take in one line of an exported ledger; false if it is here already; SQLSTATE 22023 for anything else';
+    'take in one line of an exported ledger; false if it is here already; SQLSTATE 22023 for anything else, 42501 once the environment is confirmed unless a superuser calls';

@@ -10,7 +10,7 @@ GRANT EXECUTE ON FUNCTION bcpaid.attach(text), bcpaid.detach(), bcpaid.detect(),
     bcpaid.set_store(integer, text, text, boolean, text[], text[], numeric, text, real),
     bcpaid.set_token(integer, text), bcpaid.set_token_from_file(integer, text),
     bcpaid.pause(integer), bcpaid.resume(integer), bcpaid.want_test(integer),
-    bcpaid.retry(bigint), bcpaid.retry(integer), bcpaid.approve(bigint), bcpaid.cancel(bigint),
+    bcpaid.retry(bigint), bcpaid.retry_store(integer), bcpaid.approve(bigint), bcpaid.cancel(bigint),
     bcpaid.settle_by_hand(bigint, text), bcpaid.sweep(), bcpaid.backfill(date, boolean),
     bcpaid.export_ledger(), bcpaid.import_ledger(jsonb)
     TO pg_database_owner;

@@ -248,7 +248,8 @@ def main():
     chosen = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)
     # So that the `with` blocks end what they started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     directory = os.environ["BCPAID_WORK"]
     try:
         with shops.shop_in(directory) as shop:
@@ -261,6 +262,10 @@ def main():
                 keep(shop)
     except Problem as problem:
         print(f"\nThe demo failed: {problem}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read the story has left. What is still to be flushed at exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
 

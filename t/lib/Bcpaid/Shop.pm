@@ -182,6 +182,18 @@ COMMIT;
 SQL
 }
 
+# One more store, with its own hash, token and settings, at the sandbox and in
+# bcpaid; returns its id and hash.
+sub another_store
+{
+	my ($self, $name, $settings, %sandbox) = @_;
+	$self->control('PUT', "stores/$name", { token => "$name-token", plan => 'unlimited', %sandbox });
+	my $id = $self->odoo("SET client_min_messages = error;\nSELECT bcpaid.set_store(name => '$name', hash => '$name', mark_order_as_paid => true"
+		  . ($settings ? ", $settings" : '') . ')');
+	$self->odoo("COPY bcpaid.token_inbox FROM STDIN;\n$id\t$name-token\n\\.\n");
+	return [ $id, $name ];
+}
+
 # ---- many orders side by side: one after the other would take too long ----
 
 # A case is a hash: name, total (69.84), currency (USD), lines (1), store (its

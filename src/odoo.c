@@ -1,0 +1,172 @@
+/*-------------------------------------------------------------------------
+ *
+ * odoo.c
+ *	  Run queries on Odoo's tables, as their owner and never with more rights.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "parser/parse_coerce.h"
+
+#include "elevate.h"
+#include "odoo.h"
+#include "subxact.h"
+
+#define MAX_COLUMNS 13
+
+/*
+ * Parameters and results of the queries.  Results are checked: their types
+ * are those of Odoo's columns, or of whatever a restore loaded, and a Datum of
+ * another type than expected would be garbage.
+ */
+static const struct
+{
+	const char *name;
+	Oid			parameters[3];
+	Oid			results[MAX_COLUMNS];
+}			queries[ODOO_QUERIES] = {
+	[ODOO_CHEAP] = {"cheap", {INT4ARRAYOID}, {INT4OID, TEXTOID}},
+	[ODOO_PLAIN] = {"plain", {INT4ARRAYOID}, {INT4OID, BOOLOID}},
+	[ODOO_JUDGE] = {"judge", {INT4ARRAYOID},
+		{INT4OID, INT4OID, TEXTOID, INT8OID, NUMERICOID, TEXTOID, INT4OID,
+		BOOLOID, BOOLOID, BOOLOID, INT8OID, TEXTOID, TEXTOID}},
+	[ODOO_EXPLAIN] = {"explain", {INT4OID}, {TEXTOID, BOOLOID, TEXTOID}},
+	[ODOO_RESOLVE] = {"resolve", {INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}, {INT4OID}},
+	[ODOO_SWEEP] = {"sweep", {INT4OID, INT4OID}, {INT4OID}},
+	[ODOO_APPLY] = {"apply", {INT4OID}, {TEXTOID}},
+	[ODOO_TOKEN] = {"token", {INT4OID}, {TEXTOID}},
+};
+
+/* prototypes of private functions */
+static Oid	owner_or_error(void);
+static SPIPlanPtr plan_of(OdooQuery query);
+static void check_result(OdooQuery query, TupleDesc desc);
+
+void
+odoo_query(OdooQuery query, Datum *values, bool read_only)
+{
+	Elevation	elevation;
+	Oid			owner;
+	int			result;
+
+	if (attachment_text(query) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("bcpaid is not attached in this database"),
+				 errhint("Run SELECT bcpaid.attach() as the owner of sale_order.")));
+	owner = owner_or_error();
+
+	elevate_down(&elevation, owner);
+	result = SPI_execute_plan(plan_of(query), values, NULL, read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not run query \"%s\": %s", queries[query].name,
+			 SPI_result_code_string(result));
+	check_result(query, SPI_tuptable->tupdesc);
+	elevate_end(&elevation);
+}
+
+/* Generic: planning anew for each order would cost twenty times as much. */
+static SPIPlanPtr
+plan_of(OdooQuery query)
+{
+	SPIPlanPtr	plan = attachment_plan(query);
+	int			nargs = 0;
+
+	if (plan != NULL)
+		return plan;
+	while (nargs < lengthof(queries[query].parameters) &&
+		   OidIsValid(queries[query].parameters[nargs]))
+		nargs++;
+	plan = SPI_prepare_cursor(attachment_text(query), nargs,
+							  (Oid *) queries[query].parameters,
+							  CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare query \"%s\"", queries[query].name);
+	attachment_keep_plan(query, plan);
+	return plan;
+}
+
+static void
+check_result(OdooQuery query, TupleDesc desc)
+{
+	bool		fits = desc != NULL && desc->natts <= MAX_COLUMNS;
+
+	for (int i = 0; fits && i < MAX_COLUMNS; i++)
+	{
+		Oid			wanted = queries[query].results[i];
+
+		if (i >= desc->natts)
+			fits = !OidIsValid(wanted);
+		else
+			fits = OidIsValid(wanted) &&
+				IsBinaryCoercible(TupleDescAttr(desc, i)->atttypid, wanted);
+	}
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("query \"%s\" returns columns of other types than expected",
+						queries[query].name),
+				 errhint("Run SELECT bcpaid.attach() again.")));
+}
+
+static Oid
+owner_or_error(void)
+{
+	Oid			owner = attachment_owner();
+
+	if (!OidIsValid(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("this database has no table \"sale_order\""),
+				 errhint("bcpaid works in an Odoo database with the Sales and Invoicing apps installed.")));
+	return owner;
+}
+
+void
+odoo_query_text(const char *query, int nargs, Datum *values,
+					  const char *nulls, OdooRow row, void *arg)
+{
+	Elevation	elevation;
+	Oid			owner = owner_or_error();
+	Oid		   *types = palloc(sizeof(Oid) * Max(nargs, 1));
+	int			result;
+
+	for (int i = 0; i < nargs; i++)
+		types[i] = TEXTOID;
+
+	elevate_down(&elevation, owner);
+	result = SPI_execute_with_args(query, nargs, types, values, nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not run a query as Odoo's owner: %s",
+			 SPI_result_code_string(result));
+	for (uint64 i = 0; SPI_tuptable != NULL && i < SPI_processed; i++)
+		row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, arg);
+	elevate_end(&elevation);
+}
+
+/*
+ * In parallel mode no subtransaction can catch an error: there, what a
+ * changed Odoo could break is looked at beforehand, and what is left comes
+ * from the machine (out of memory), not from us.
+ */
+bool
+odoo_try(OdooWork work, void *arg)
+{
+	ErrorData  *error;
+
+	if (IsInParallelMode())
+	{
+		if (!attachment_exists() || attachment_missing_column() != NULL)
+			return false;
+		work(arg);
+		return true;
+	}
+
+	error = subxact_run(work, arg);
+	if (error != NULL)
+		FreeErrorData(error);
+	return error == NULL;
+}
