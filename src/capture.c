@@ -30,6 +30,7 @@
 #include "pace.h"
 #include "queue.h"
 #include "settle.h"
+#include "wake.h"
 #include "work.h"
 
 #define CANDIDATES_AT_ONCE	5000
@@ -39,7 +40,7 @@
 #define FAILED_PAUSES_MAX	8
 #define NO_ROOM_PAUSE_MS	1000
 
-static bool sweeping = false;
+static bool sweep_is_due = false;
 static int	failed_rounds = 0;
 static bool has_news = true;	/* at the start, look what is there */
 
@@ -56,7 +57,8 @@ static void advance(Job *job, WorkResult committed);
 static void do_not_send(Job *job);
 static int	pause_after_failure(void);
 static void judge_news(void);
-static void take_candidates(void *arg);
+static void ask_sweep(void *arg);
+static void take_candidates(void *more);
 static void sweep_slice(void *arg);
 
 bool
@@ -78,21 +80,21 @@ capture_in_flight(void)
 }
 
 TimestampTz
-capture_round(bool news, bool missed, bool may_claim)
+capture_round(bool news, bool may_claim)
 {
 	ClaimNext	next = {DT_NOEND, false};
 	uint64		failures_before = work_failures();
 	TimestampTz now;
 
 	has_news |= news;
-	sweeping |= missed;
 	job_collect();
 	settle_results();
 	order_apply_due();
 	judge_news();
 	if (may_claim)
 		claim_due();
-	(void) work_run("looking what is due next", claim_next_due, &next);
+	if (work_run("looking what is due next", claim_next_due, &next) != WORK_FAILED)
+		sweep_is_due = next.sweep;
 
 	now = GetCurrentTimestamp();
 	if (work_failures() > failures_before)
@@ -100,8 +102,7 @@ capture_round(bool news, bool missed, bool may_claim)
 	failed_rounds = 0;
 	if (job_any_has_ended())
 		return now;
-	sweeping |= next.sweep;
-	if (has_news || sweeping)
+	if (has_news || sweep_is_due)
 		return now;
 
 	/* Due and not claimed: its store has no room, or somebody holds its row. */
@@ -305,27 +306,42 @@ do_not_send(Job *job)
 
 /* ---- what Odoo changed ---- */
 
-/* If a transaction fails, what was not judged is still there. */
+/*
+ * If a transaction fails, what was not judged is still there.  A note that
+ * was lost is forgotten only when the sweep for it is written down.
+ */
 static void
 judge_news(void)
 {
-	if (has_news)
-		(void) work_run("judging candidates", take_candidates, NULL);
-	if (sweeping)
+	bool		more = false;
+
+	if (wake_has_missed() && work_run("asking for a sweep", ask_sweep, NULL) != WORK_FAILED)
+	{
+		wake_clear_missed();
+		sweep_is_due = true;
+	}
+	if (has_news && work_run("judging candidates", take_candidates, &more) != WORK_FAILED)
+		has_news = more;
+	if (sweep_is_due)
 		(void) work_run("sweeping", sweep_slice, NULL);
+}
+
+static void
+ask_sweep(void *arg)
+{
+	queue_ask_sweep();
 }
 
 /* Until none is left: what is added meanwhile comes with a wake-up of its own. */
 static void
-take_candidates(void *arg)
+take_candidates(void *more)
 {
-	has_news = queue_take_candidates(CANDIDATES_AT_ONCE);
+	*(bool *) more = queue_take_candidates(CANDIDATES_AT_ONCE);
 }
 
 static void
 sweep_slice(void *arg)
 {
-	sweeping = queue_sweep(SWEEP_AT_ONCE);
-	if (!sweeping)
+	if (!queue_sweep(SWEEP_AT_ONCE))
 		(void) queue_prune(PRUNE_AT_ONCE);
 }

@@ -15,10 +15,10 @@ extern bool capture_recover(void);
 
 /*
  * Do all that can be done now without waiting.  `news`: something was
- * committed; `missed`: a note was lost.  Returns when to come again, unless
- * a conversation ends or somebody commits before.
+ * committed.  Returns when to come again, unless a conversation ends or
+ * somebody commits before.
  */
-extern TimestampTz capture_round(bool news, bool missed, bool may_claim);
+extern TimestampTz capture_round(bool news, bool may_claim);
 
 /* Conversations under way. */
 extern int	capture_in_flight(void);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * note.h
- *	  Odoo's triggers: note what changed, write it down once before commit.
+ *	  Odoo's triggers: which rows are worth a note.
  *
  *-------------------------------------------------------------------------
  */

@@ -28,6 +28,7 @@ static SqlCall unfinished = {
 	.text = "SELECT EXISTS (SELECT FROM bcpaid.capture WHERE state IN ('claimed', 'sending'))"
 };
 static SqlCall take = SQLCALL("SELECT bcpaid.queue_take_candidates($1)", 1, INT4OID);
+static SqlCall ask_sweep = {.text = "SELECT bcpaid.queue_ask_sweep()"};
 static SqlCall sweep = SQLCALL("SELECT bcpaid.queue_sweep($1)", 1, INT4OID);
 static SqlCall environment = {.text = "SELECT bcpaid.environment_problem()"};
 static SqlCall attempt = SQLCALL("SELECT bcpaid.queue_attempt($1, $2, $3, $4, $5, $6, $7)", 7,
@@ -69,6 +70,12 @@ queue_take_candidates(int at_most)
 
 	sqlcall_run(&take, &value, NULL);
 	return sqlcall_first_bool();
+}
+
+void
+queue_ask_sweep(void)
+{
+	sqlcall_run(&ask_sweep, NULL, NULL);
 }
 
 bool

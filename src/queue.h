@@ -71,6 +71,7 @@ typedef struct QueueRoom
 extern bool queue_unfinished(void);
 extern void queue_recover(int silence_ms);
 extern bool queue_take_candidates(int at_most);
+extern void queue_ask_sweep(void);
 extern bool queue_sweep(int at_most);
 
 /* Claims, in work_context(); their number is returned. */

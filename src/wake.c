@@ -22,6 +22,7 @@ static Oid	wake_owner = InvalidOid;
 /* prototypes of private functions */
 static void at_transaction_end(XactEvent event, void *arg);
 static void mark(Oid database, Oid owner, bool missed);
+static bool look_at_entry(size_t flag, bool take);
 
 bool
 wake_is_ready(void)
@@ -105,21 +106,42 @@ wake_enter(Oid owner)
 }
 
 bool
-wake_take(bool *missed)
+wake_take_news(void)
+{
+	return look_at_entry(offsetof(WakeEntry, pending), true);
+}
+
+bool
+wake_has_missed(void)
+{
+	return look_at_entry(offsetof(WakeEntry, missed), false);
+}
+
+void
+wake_clear_missed(void)
+{
+	(void) look_at_entry(offsetof(WakeEntry, missed), true);
+}
+
+/* A flag of this database's entry, and take it down if asked to. */
+static bool
+look_at_entry(size_t flag, bool take)
 {
 	WakeEntry  *entry;
-	bool		pending = false;
+	bool		is_set = false;
 
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	entry = shared_find(MyDatabaseId, false);
 	if (entry != NULL)
 	{
-		pending = entry->pending;
-		*missed |= entry->missed;
-		entry->pending = entry->missed = false;
+		bool	   *where = (bool *) ((char *) entry + flag);
+
+		is_set = *where;
+		if (take)
+			*where = false;
 	}
 	LWLockRelease(shared->lock);
-	return pending;
+	return is_set;
 }
 
 void

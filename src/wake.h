@@ -30,12 +30,15 @@ extern void wake_missed_at_commit(Oid owner);
 
 /*
  * The worker's side.  wake_enter() fails if the database has a worker.
- * wake_take() tells, once, what was committed since; `missed` says that a
- * note was lost.  wake_leave() says when the database is due next and for how
- * long no worker shall come.
+ * wake_take_news() tells, once, that something was committed since.
+ * wake_has_missed() goes on telling that a note was lost, until the sweep for
+ * it is written down.  wake_leave() says when the database is due next and
+ * for how long no worker shall come.
  */
 extern bool wake_enter(Oid owner);
-extern bool wake_take(bool *missed);
+extern bool wake_take_news(void);
+extern bool wake_has_missed(void);
+extern void wake_clear_missed(void);
 extern void wake_leave(Oid owner, TimestampTz next_due, int pause_ms);
 extern bool wake_others_wait(void);
 

@@ -126,16 +126,15 @@ static void
 visit(void)
 {
 	Survey		found = {InvalidOid, DT_NOEND};
-	bool		missed = false;
 
 	/* Before the look: what is committed after it will mark us again. */
-	(void) wake_take(&missed);
+	(void) wake_take_news();
 	if (work_run("visiting", survey, &found) == WORK_FAILED)
 		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 60000));
 	if (!OidIsValid(found.owner))
 		leave_for_good();
 	my_owner = found.owner;
-	leave(missed ? 0 : found.next_due);
+	leave(found.next_due);
 }
 
 static void
@@ -194,8 +193,6 @@ work(void)
 	/* Until nothing is due, or SIGTERM, which CHECK_FOR_INTERRUPTS() obeys. */
 	for (;;)
 	{
-		bool		missed = false;
-		bool		news;
 		bool		stay;
 		TimestampTz next;
 
@@ -209,9 +206,8 @@ work(void)
 			failures_seen = work_failures();
 			leave_if_unwanted();
 		}
-		news = wake_take(&missed);
 		stay = may_stay(since);
-		next = capture_round(news, missed, stay);
+		next = capture_round(wake_take_news(), stay);
 
 		if (capture_in_flight() == 0)
 		{

@@ -198,6 +198,7 @@ COMMENT ON TABLE bcpaid.link IS 'links and payment statuses that outlive detach,
 CREATE TABLE bcpaid.progress (
     one         bool PRIMARY KEY DEFAULT true CHECK (one),
     swept_to    integer NOT NULL DEFAULT 0,
+    again       bool NOT NULL DEFAULT false,
     swept_at    timestamptz
 );
 INSERT INTO bcpaid.progress DEFAULT VALUES;

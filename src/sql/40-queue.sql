@@ -122,6 +122,14 @@ LANGUAGE sql AS $$
 $$;
 COMMENT ON FUNCTION bcpaid.enqueue_by_hand(integer, text, text) IS 'enqueue an order because a person asks for it; revives a refused, held or cancelled capture';
 
+/* A note was lost: sweep now, or once more if a sweep is under way, which may have passed the order. */
+CREATE FUNCTION bcpaid.queue_ask_sweep() RETURNS void
+LANGUAGE sql AS $$
+    UPDATE bcpaid.progress
+       SET again = swept_to > 0, swept_at = CASE WHEN swept_to > 0 THEN swept_at END
+$$;
+COMMENT ON FUNCTION bcpaid.queue_ask_sweep() IS 'have a sweep, because a note was lost';
+
 /* One slice of the sweep; true while more is to be swept. */
 CREATE FUNCTION bcpaid.queue_sweep(at_most integer) RETURNS boolean
 LANGUAGE plpgsql AS $$
@@ -138,7 +146,9 @@ BEGIN
         PERFORM bcpaid.queue_judge(orders, 'sweep');
         UPDATE bcpaid.progress SET swept_to = orders[pg_catalog.cardinality(orders)];
     ELSE
-        UPDATE bcpaid.progress SET swept_to = 0, swept_at = pg_catalog.clock_timestamp();
+        UPDATE bcpaid.progress
+           SET swept_to = 0, again = false,
+               swept_at = CASE WHEN NOT again THEN pg_catalog.clock_timestamp() END;
     END IF;
     RETURN orders <> '{}';
 END $$;
