@@ -24,6 +24,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "attachment.h"
@@ -45,6 +46,7 @@ typedef struct Attachment
 {
 	MemoryContext context;		/* of all below but the plans */
 	Oid			table;			/* bcpaid.attachment, whose invalidation ends it all */
+	bool		is_complete;	/* no error came in between */
 	bool		attached;
 	char	   *odoo_schema;
 	char	   *text[ODOO_QUERIES];
@@ -60,6 +62,7 @@ static bool callback_registered = false;
 /* prototypes of private functions */
 static void forget_at_invalidation(Datum arg, Oid relation);
 static void load(void);
+static void free_plans(void);
 static void read_row(HeapTuple row, TupleDesc desc);
 static char *text_column(HeapTuple row, TupleDesc desc, const char *name);
 static void read_columns(HeapTuple row, TupleDesc desc);
@@ -90,7 +93,8 @@ forget_at_invalidation(Datum arg, Oid relation)
  * Read bcpaid.attachment, unless it is known.
  *
  * Marked valid before it is read: an invalidation that arrives meanwhile must
- * not be lost.
+ * not be lost.  Complete only after: an error (a lock timeout) must not be
+ * taken for "nothing is attached".
  */
 static void
 load(void)
@@ -98,18 +102,14 @@ load(void)
 	Oid			schema;
 	Elevation	elevation;
 
-	if (cache_is_valid)
+	if (cache_is_valid && cached.is_complete)
 		return;
 	if (!callback_registered)
 	{
 		CacheRegisterRelcacheCallback(forget_at_invalidation, (Datum) 0);
 		callback_registered = true;
 	}
-	for (int i = 0; i < ODOO_QUERIES; i++)
-	{
-		if (cached.plan[i] != NULL)
-			SPI_freeplan(cached.plan[i]);
-	}
+	free_plans();
 	if (cached.context != NULL)
 		MemoryContextDelete(cached.context);
 	memset(&cached, 0, sizeof(cached));
@@ -118,12 +118,15 @@ load(void)
 	if (OidIsValid(schema))
 		cached.table = get_relname_relid("attachment", schema);
 	if (!OidIsValid(cached.table))
-		return;
+		return;					/* asked again each time */
 
 	cached.context = AllocSetContextCreate(CacheMemoryContext, "bcpaid attachment",
 										   ALLOCSET_SMALL_SIZES);
 	cache_is_valid = true;
 
+	/* The invalidation came with a commit that an older snapshot does not see. */
+	if (!IsInParallelMode())
+		PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();
 	elevate_up(&elevation);
 	if (SPI_execute("SELECT * FROM bcpaid.attachment", true, 1) != SPI_OK_SELECT)
@@ -132,6 +135,23 @@ load(void)
 		read_row(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
 	elevate_end(&elevation);
 	SPI_finish();
+	if (!IsInParallelMode())
+		PopActiveSnapshot();
+	cached.is_complete = true;
+}
+
+/*
+ * Not while one may be running: a trigger of Odoo's, fired by our own apply,
+ * may ask us something.  Such plans, a rare few, are left behind.
+ */
+static void
+free_plans(void)
+{
+	for (int i = 0; i < ODOO_QUERIES; i++)
+	{
+		if (cached.plan[i] != NULL && !InSecurityRestrictedOperation())
+			SPI_freeplan(cached.plan[i]);
+	}
 }
 
 static void

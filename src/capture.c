@@ -34,32 +34,36 @@
 #include "work.h"
 
 #define CANDIDATES_AT_ONCE	5000
-#define SWEEP_AT_ONCE		5000
+#define SWEEP_AT_ONCE		20000	/* order ids */
 #define PRUNE_AT_ONCE		5000	/* rows, after each sweep */
-#define FAILED_PAUSE_MS		2000	/* after a transaction of ours failed, doubling */
-#define FAILED_PAUSES_MAX	8
 #define NO_ROOM_PAUSE_MS	1000
+#define SETTLE_RETRY_MS		1000
+#define LOOK_FRESH_MS		5000	/* a write rests on a look no older than this */
 
 static bool sweep_is_due = false;
-static int	failed_rounds = 0;
+static WorkPatience judging;
+static WorkPatience sweeping;
 static bool has_news = true;	/* at the start, look what is there */
 
 /* prototypes of private functions */
 static void recover(void *arg);
-static void settle_results(void);
+static bool settle_results(void);
+static bool choose_results(void);
 static void settle_together(void *arg);
 static void settle_test(Job *job);
 static void settle_job(Job *job);
+static bool is_fresh(const Job *job);
 static void settle_read_back(Job *job);
 static void write_store(const Job *job, const SettleStore *store);
 static void grant_intents(Job **wishing, int n);
 static void advance(Job *job, WorkResult committed);
 static void do_not_send(Job *job);
-static int	pause_after_failure(void);
+static TimestampTz next_round(void);
 static void judge_news(void);
 static void ask_sweep(void *arg);
 static void take_candidates(void *more);
-static void sweep_slice(void *arg);
+static void sweep_slice(void *more);
+static void prune(void *arg);
 
 bool
 capture_recover(void)
@@ -79,45 +83,52 @@ capture_in_flight(void)
 	return job_count;
 }
 
+/*
+ * Answers are settled last: the write that an intent allows leaves with the
+ * next look at the sockets, not after somebody else's orders.
+ */
 TimestampTz
 capture_round(bool news, bool may_claim)
 {
-	ClaimNext	next = {DT_NOEND, false};
-	uint64		failures_before = work_failures();
-	TimestampTz now;
+	bool		more;
 
 	has_news |= news;
-	job_collect();
-	settle_results();
-	order_apply_due();
+	more = order_apply_due(job_count > 0);
 	judge_news();
 	if (may_claim)
 		claim_due();
-	if (work_run("looking what is due next", claim_next_due, &next) != WORK_FAILED)
-		sweep_is_due = next.sweep;
+	job_collect();
+	more |= settle_results();
+	return more ? GetCurrentTimestamp() : next_round();
+}
 
-	now = GetCurrentTimestamp();
-	if (work_failures() > failures_before)
-		return TimestampTzPlusMilliseconds(now, pause_after_failure());
-	failed_rounds = 0;
-	if (job_any_has_ended())
-		return now;
-	if (has_news || sweep_is_due)
-		return now;
+/* When there is something to do again, by the clock. */
+static TimestampTz
+next_round(void)
+{
+	static WorkPatience patience;
+	ClaimNext	next = {.at = DT_NOEND};
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz at = job_next_ready();
+
+	if (work_try(&patience, "looking what is due next", claim_next_due, &next) == WORK_FAILED)
+		return Min(at, patience.not_before);
+	sweep_is_due = next.sweep;
+
+	/* What a prepared transaction noted comes without a wake-up. */
+	if (next.news && !has_news)
+		at = Min(at, TimestampTzPlusMilliseconds(now, NO_ROOM_PAUSE_MS));
+	if (has_news || next.news)
+		at = Min(at, Max(has_news ? now : at, judging.not_before));
+	has_news |= next.news;
+	if (sweep_is_due)
+		at = Min(at, Max(now, sweeping.not_before));
 
 	/* Due and not claimed: its store has no room, or somebody holds its row. */
 	if (next.at <= now)
 		next.at = Min(pace_next_room(),
 					  TimestampTzPlusMilliseconds(now, NO_ROOM_PAUSE_MS));
-	return next.at;
-}
-
-/* From 2 s to 8 min: whoever must mend it reads the log, not a flood of it. */
-static int
-pause_after_failure(void)
-{
-	failed_rounds = Min(failed_rounds + 1, FAILED_PAUSES_MAX);
-	return FAILED_PAUSE_MS << (failed_rounds - 1);
+	return Min(at, next.at);
 }
 
 /* ---- what stores answered ---- */
@@ -126,35 +137,52 @@ pause_after_failure(void)
  * Write down what was answered, in one transaction for all jobs that wait for
  * it; if that fails, one by one, so that one bad row stops nobody else.
  */
-static void
+static bool
 settle_results(void)
 {
 	dlist_mutable_iter iter;
-	WorkResult	result;
+	WorkResult	together;
 
-	if (!job_any_has_ended())
-		return;
-	result = work_run("settling", settle_together, NULL);
+	if (!choose_results())
+		return false;
+	together = work_run("settling", settle_together, NULL);
 
 	dlist_foreach_modify(iter, &job_list)
 	{
 		Job		   *job = dlist_container(Job, node, iter.cur);
+		WorkResult	result = together;
 
-		if (!job->has_ended)
+		if (!job->is_chosen)
 			continue;
-		if (result != WORK_FAILED)
-			advance(job, result);
+		if (result == WORK_FAILED)
+			result = work_run("settling", settle_together, job);
+		if (result == WORK_FAILED)
+			job->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														  SETTLE_RETRY_MS);
 		else
-		{
-			WorkResult	alone = work_run("settling", settle_together, job);
-
-			if (alone != WORK_FAILED)
-				advance(job, alone);
-		}
+			advance(job, result);
 	}
+	return true;
 }
 
-/* `arg`: one job, or NULL for all that have ended. */
+/* Once for the round: a job that gets ready meanwhile was not written down. */
+static bool
+choose_results(void)
+{
+	bool		any = false;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &job_list)
+	{
+		Job		   *job = dlist_container(Job, node, iter.cur);
+
+		job->is_chosen = job_is_ready(job);
+		any |= job->is_chosen;
+	}
+	return any;
+}
+
+/* `arg`: one job, or NULL for all that were chosen. */
 static void
 settle_together(void *arg)
 {
@@ -166,7 +194,7 @@ settle_together(void *arg)
 	{
 		Job		   *job = dlist_container(Job, node, iter.cur);
 
-		if (!job->has_ended || (arg != NULL && job != arg))
+		if (!job->is_chosen || (arg != NULL && job != arg))
 			continue;
 		if (job->is_test)
 			settle_test(job);
@@ -195,11 +223,24 @@ settle_job(Job *job)
 	SettleStore store;
 
 	queue_attempt(job->claim.id, &job->result);
-	job->step = settle_decide(&job->claim, &job->look, &job->result, &move, &store);
+	job->step = settle_decide(&job->claim, &job->look, &job->result, job->asked_at,
+							  &move, &store);
+	if (job->step == SETTLE_INTEND && !is_fresh(job))
+		job->step = SETTLE_LOOK;
 	write_store(job, &store);
 	if ((job->step == SETTLE_MOVE || job->step == SETTLE_READ_BACK) &&
 		!queue_settle(&move))
 		job->step = SETTLE_MOVE;	/* a person moved it meanwhile */
+}
+
+/*
+ * Something kept us from writing down what was seen (a row that somebody
+ * held): meanwhile a person may have captured the order at the store.
+ */
+static bool
+is_fresh(const Job *job)
+{
+	return GetCurrentTimestamp() < TimestampTzPlusMilliseconds(job->ended_at, LOOK_FRESH_MS);
 }
 
 /*
@@ -315,15 +356,19 @@ judge_news(void)
 {
 	bool		more = false;
 
-	if (wake_has_missed() && work_run("asking for a sweep", ask_sweep, NULL) != WORK_FAILED)
+	if (wake_has_missed() &&
+		work_try(&sweeping, "asking for a sweep", ask_sweep, NULL) != WORK_FAILED)
 	{
 		wake_clear_missed();
 		sweep_is_due = true;
 	}
-	if (has_news && work_run("judging candidates", take_candidates, &more) != WORK_FAILED)
+	if (has_news &&
+		work_try(&judging, "judging candidates", take_candidates, &more) != WORK_FAILED)
 		has_news = more;
-	if (sweep_is_due)
-		(void) work_run("sweeping", sweep_slice, NULL);
+	if (sweep_is_due &&
+		work_try(&sweeping, "sweeping", sweep_slice, &sweep_is_due) != WORK_FAILED &&
+		!sweep_is_due)
+		(void) work_run("pruning history", prune, NULL);
 }
 
 static void
@@ -340,8 +385,13 @@ take_candidates(void *more)
 }
 
 static void
-sweep_slice(void *arg)
+sweep_slice(void *more)
 {
-	if (!queue_sweep(SWEEP_AT_ONCE))
-		(void) queue_prune(PRUNE_AT_ONCE);
+	*(bool *) more = queue_sweep(SWEEP_AT_ONCE);
+}
+
+static void
+prune(void *arg)
+{
+	(void) queue_prune(PRUNE_AT_ONCE);
 }

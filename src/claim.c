@@ -37,11 +37,13 @@ static void check_environment(void);
 void
 claim_due(void)
 {
+	static WorkPatience patience;
 	ClaimWork	work = {0};
 
 	if (job_count >= IN_FLIGHT_MAX)
 		return;
-	if (work_run("claiming captures", claim_some, &work) != WORK_DONE)
+	/* Cut short, the claims are committed here all the same. */
+	if (work_try(&patience, "claiming captures", claim_some, &work) == WORK_FAILED)
 		return;
 
 	for (int i = 0; i < work.n; i++)
@@ -109,5 +111,5 @@ claim_next_due(void *arg)
 {
 	ClaimNext  *next = arg;
 
-	next->at = queue_next_due(may_send, &next->sweep);
+	next->at = queue_next_due(may_send, &next->sweep, &next->news);
 }

@@ -18,6 +18,7 @@ typedef struct ClaimNext
 {
 	TimestampTz at;
 	bool		sweep;			/* a sweep is due */
+	bool		news;			/* candidates are there */
 } ClaimNext;
 
 extern void claim_next_due(void *next);

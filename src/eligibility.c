@@ -48,8 +48,6 @@ static ArrayType *array_of(int order_id);
 static void judge_set(void *arg);
 static void run_judge(ArrayType *order_ids);
 static bool bool_value(HeapTuple row, TupleDesc desc, int column);
-static void put_all_rows(ReturnSetInfo *result);
-static Datum put_order_ids(FunctionCallInfo fcinfo, OdooQuery query, Datum *values);
 static void put_explanation(ReturnSetInfo *result, const char *condition,
 							const char *detail);
 static void explain(void *arg);
@@ -57,10 +55,6 @@ static void explain(void *arg);
 PG_FUNCTION_INFO_V1(bcpaid_can_mark);
 PG_FUNCTION_INFO_V1(bcpaid_can_mark_set);
 PG_FUNCTION_INFO_V1(bcpaid_why_not);
-PG_FUNCTION_INFO_V1(bcpaid_judge);
-PG_FUNCTION_INFO_V1(bcpaid_resolve);
-PG_FUNCTION_INFO_V1(bcpaid_unswept);
-PG_FUNCTION_INFO_V1(bcpaid_connector_token);
 
 bool
 eligibility_caller_may(uint64 right)
@@ -77,7 +71,7 @@ bcpaid_can_mark(PG_FUNCTION_ARGS)
 {
 	OneWork		work = {0};
 
-	if (PG_ARGISNULL(0) || !eligibility_caller_may(ACL_SELECT))
+	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 
 	work.order_id = PG_GETARG_INT32(0);
@@ -96,6 +90,8 @@ judge_one(void *arg)
 	OneWork    *work = arg;
 	bool		answer;
 
+	if (!eligibility_caller_may(ACL_SELECT))
+		return;
 	if (is_answered(ODOO_CHEAP, work->order_id, &answer))
 		return;					/* no such order, or a condition that fails */
 	if (is_answered(ODOO_PLAIN, work->order_id, &answer))
@@ -192,7 +188,7 @@ bcpaid_can_mark_set(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	work.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	if (!PG_ARGISNULL(0) && eligibility_caller_may(ACL_SELECT))
+	if (!PG_ARGISNULL(0))
 	{
 		work.order_ids = PG_GETARG_ARRAYTYPE_P(0);
 		(void) odoo_try(judge_set, &work);
@@ -205,6 +201,8 @@ judge_set(void *arg)
 {
 	SetWork    *work = arg;
 
+	if (!eligibility_caller_may(ACL_SELECT))
+		return;
 	SPI_connect();
 	run_judge(work->order_ids);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -220,74 +218,6 @@ judge_set(void *arg)
 							 values, nulls);
 	}
 	SPI_finish();
-}
-
-/* bcpaid.judge(int[]): every fact, for our own SQL; granted to nobody. */
-Datum
-bcpaid_judge(PG_FUNCTION_ARGS)
-{
-	InitMaterializedSRF(fcinfo, 0);
-	SPI_connect();
-	run_judge(PG_GETARG_ARRAYTYPE_P(0));
-	put_all_rows((ReturnSetInfo *) fcinfo->resultinfo);
-	SPI_finish();
-	return (Datum) 0;
-}
-
-/* bcpaid.resolve(payments, moves, lines) and bcpaid.unswept(after, at_most): order ids. */
-Datum
-bcpaid_resolve(PG_FUNCTION_ARGS)
-{
-	Datum		values[3] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
-
-	return put_order_ids(fcinfo, ODOO_RESOLVE, values);
-}
-
-Datum
-bcpaid_unswept(PG_FUNCTION_ARGS)
-{
-	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-
-	return put_order_ids(fcinfo, ODOO_SWEEP, values);
-}
-
-static Datum
-put_order_ids(FunctionCallInfo fcinfo, OdooQuery query, Datum *values)
-{
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	SPI_connect();
-	odoo_query(query, values, true);
-	put_all_rows((ReturnSetInfo *) fcinfo->resultinfo);
-	SPI_finish();
-	return (Datum) 0;
-}
-
-Datum
-bcpaid_connector_token(PG_FUNCTION_ARGS)
-{
-	Datum		store_id = PG_GETARG_DATUM(0);
-	MemoryContext caller = CurrentMemoryContext;
-	char	   *token = NULL;
-
-	SPI_connect();
-	if (attachment_text(ODOO_TOKEN) != NULL)
-	{
-		odoo_query(ODOO_TOKEN, &store_id, true);
-		if (SPI_processed == 1)
-			token = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-		token = token == NULL ? NULL : MemoryContextStrdup(caller, token);
-	}
-	SPI_finish();
-	if (token == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(token));
-}
-
-static void
-put_all_rows(ReturnSetInfo *result)
-{
-	for (uint64 i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 }
 
 /* Every condition with its fact; a broken profile is told as a condition, too. */
@@ -330,7 +260,7 @@ explain(void *arg)
 
 	SPI_connect();
 	odoo_query(ODOO_EXPLAIN, &order_id, true);
-	put_all_rows(work->result);
+	odoo_put_rows(work->result);
 	SPI_finish();
 }
 

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "job.h"
 #include "pace.h"
@@ -53,6 +54,7 @@ copy(const char *text)
 void
 job_converse(Job *job, BcPurpose purpose)
 {
+	job->asked_at = GetCurrentTimestamp();
 	if (bigcommerce_start(purpose, &job->claim.store, &job->claim.order,
 						  purpose == BC_LOOK ? NULL : &job->look, job) == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
@@ -97,6 +99,7 @@ job_drop(Job *job)
 	reserve_end(job->claim.store.hash, job->claim.order.remote_order_id);
 	dlist_delete(&job->node);
 	job_count--;
+	explicit_bzero(job->claim.store.token, sizeof(job->claim.store.token));
 	MemoryContextDelete(job->context);
 }
 
@@ -122,20 +125,30 @@ job_collect(void)
 
 		job->result = result;
 		job->has_ended = true;
+		job->ended_at = GetCurrentTimestamp();
 		pace_finished(job->claim.store.id, &result);
 		owe(job, owed_after(job, &result));
 	}
 }
 
 bool
-job_any_has_ended(void)
+job_is_ready(const Job *job)
 {
+	return job->has_ended && GetCurrentTimestamp() >= job->not_before;
+}
+
+TimestampTz
+job_next_ready(void)
+{
+	TimestampTz next = DT_NOEND;
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &job_list)
 	{
-		if (dlist_container(Job, node, iter.cur)->has_ended)
-			return true;
+		Job		   *job = dlist_container(Job, node, iter.cur);
+
+		if (job->has_ended)
+			next = Min(next, job->not_before);
 	}
-	return false;
+	return next;
 }

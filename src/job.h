@@ -25,6 +25,10 @@ typedef struct Job
 	BcResult	look;			/* what the write rests on */
 	BcResult	result;			/* of the last conversation, if it has ended */
 	bool		has_ended;
+	TimestampTz asked_at;		/* when the last conversation began */
+	TimestampTz ended_at;		/* when it ended */
+	TimestampTz not_before;		/* its result could not be written down before */
+	bool		is_chosen;		/* to be written down in this round */
 	bool		is_test;		/* of a store, on behalf of no capture */
 	int			owed;			/* requests that it may still make, told to pace.c */
 	bool		is_settled;		/* what is read now can only lead to a warning */
@@ -46,6 +50,8 @@ extern void job_end(Job *job, BcVerdict verdict, const char *reason);
 
 /* Take in the conversations that have ended. */
 extern void job_collect(void);
-extern bool job_any_has_ended(void);
+/* Has a result that may be written down now?  When will a job have, that may not yet? */
+extern bool job_is_ready(const Job *job);
+extern TimestampTz job_next_ready(void);
 
 #endif							/* BCPAID_JOB_H */

@@ -50,7 +50,7 @@ static bool no_slot_reported = false;
 /* prototypes of private functions */
 static void say_goodbye(int code, Datum arg);
 static void add_all_databases(void);
-static bool database_exists(Oid database);
+static bool database_exists(Oid database, bool *connectable);
 static void collect_finished(void);
 static TimestampTz start_due_workers(void);
 static int	free_slot(void);
@@ -140,20 +140,22 @@ add_all_databases(void)
 }
 
 static bool
-database_exists(Oid database)
+database_exists(Oid database, bool *connectable)
 {
 	HeapTuple	tuple;
-	bool		connectable = false;
+	bool		exists;
 
 	StartTransactionCommand();
 	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
-	if (HeapTupleIsValid(tuple))
+	exists = HeapTupleIsValid(tuple);
+	*connectable = false;
+	if (exists)
 	{
-		connectable = ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
+		*connectable = ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
 		ReleaseSysCache(tuple);
 	}
 	CommitTransactionCommand();
-	return connectable;
+	return exists;
 }
 
 /*
@@ -186,8 +188,12 @@ start_due_workers(void)
 
 	while ((slot = free_slot()) >= 0 && turn_next(&turn, &next))
 	{
-		if (!database_exists(turn.database))
+		bool		connectable;
+
+		if (!database_exists(turn.database, &connectable))
 			turn_forget(turn.database, true);
+		else if (!connectable)
+			turn_over(turn.database, FAILED_PAUSE);
 		else if (!start_worker(slot, &turn))
 		{
 			turn_over(turn.database, NO_SLOT_PAUSE);

@@ -9,7 +9,9 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "nodes/execnodes.h"
 #include "parser/parse_coerce.h"
+#include "utils/tuplestore.h"
 
 #include "elevate.h"
 #include "odoo.h"
@@ -169,4 +171,11 @@ odoo_try(OdooWork work, void *arg)
 	if (error != NULL)
 		FreeErrorData(error);
 	return error == NULL;
+}
+
+void
+odoo_put_rows(ReturnSetInfo *result)
+{
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 }

@@ -9,6 +9,7 @@
 #define BCPAID_ODOO_H
 
 #include "executor/spi.h"
+#include "nodes/execnodes.h"
 
 #include "attachment.h"
 
@@ -18,6 +19,9 @@
  * SPI_tuptable, with the columns and types that odoo.c lists.
  */
 extern void odoo_query(OdooQuery query, Datum *values, bool read_only);
+
+/* Put its rows, as they are, into the result of a set-returning function. */
+extern void odoo_put_rows(ReturnSetInfo *result);
 
 /*
  * Run any text with text parameters, for bcpaid.as_owner().  `row` is called

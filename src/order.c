@@ -12,6 +12,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/timestamp.h"
+
 #include "odoo.h"
 #include "order.h"
 #include "pace.h"
@@ -20,12 +22,14 @@
 
 #define ORDERS_AT_ONCE	200
 #define LOCKED_RETRY_MS 500
+#define HASTE_MS		100		/* while stores wait for us */
 #define LONG_BACKOFF	3		/* failures: what a person must mend is not urgent */
 
 typedef struct Due
 {
 	int64	   *captures;
 	int		   *orders;
+	int		   *failures;
 	int			n;
 } Due;
 
@@ -33,6 +37,7 @@ typedef struct Apply
 {
 	int64		capture;
 	int			order;
+	int			failures;
 } Apply;
 
 /* prototypes of private functions */
@@ -40,22 +45,28 @@ static void find_due(void *arg);
 static void apply(void *arg);
 static void apply_failed(void *arg);
 
-void
-order_apply_due(void)
+bool
+order_apply_due(bool in_haste)
 {
-	Due			due = {NULL, NULL, 0};
+	static WorkPatience patience;
+	TimestampTz until = in_haste ?
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), HASTE_MS) : DT_NOEND;
+	Due			due = {NULL, NULL, NULL, 0};
 
-	if (work_run("looking for settled captures", find_due, &due) == WORK_FAILED)
-		return;
+	if (work_try(&patience, "looking for settled captures", find_due, &due) == WORK_FAILED)
+		return false;
 
 	for (int i = 0; i < due.n; i++)
 	{
-		Apply		one = {due.captures[i], due.orders[i]};
+		Apply		one = {due.captures[i], due.orders[i], due.failures[i]};
 
 		CHECK_FOR_INTERRUPTS();
+		if (GetCurrentTimestamp() > until)
+			return true;
 		if (work_run("setting an order to Captured", apply, &one) == WORK_FAILED)
 			(void) work_run("setting an order to Captured", apply_failed, &one);
 	}
+	return due.n == ORDERS_AT_ONCE;
 }
 
 static void
@@ -63,7 +74,7 @@ find_due(void *arg)
 {
 	Due		   *due = arg;
 
-	due->n = queue_unapplied(ORDERS_AT_ONCE, &due->captures, &due->orders);
+	due->n = queue_unapplied(ORDERS_AT_ONCE, &due->captures, &due->orders, &due->failures);
 }
 
 /* The order and its capture change together, or not at all. */
@@ -81,7 +92,7 @@ apply(void *arg)
 	if (strcmp(outcome, "no value") == 0)
 		queue_applied(one->capture, outcome,
 					  "the connector has no value that means Captured any more",
-					  pace_backoff_ms(LONG_BACKOFF));
+					  pace_backoff_ms(LONG_BACKOFF + one->failures));
 	else
 		queue_applied(one->capture, outcome,
 					  "somebody is working on the order in Odoo", LOCKED_RETRY_MS);
@@ -95,5 +106,5 @@ apply_failed(void *arg)
 
 	queue_applied(one->capture, "failed",
 				  psprintf("Odoo refused the status: %s", work_error()),
-				  pace_backoff_ms(LONG_BACKOFF));
+				  pace_backoff_ms(LONG_BACKOFF + one->failures));
 }

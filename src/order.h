@@ -8,7 +8,10 @@
 #ifndef BCPAID_ORDER_H
 #define BCPAID_ORDER_H
 
-/* Set every order whose capture is settled and due; each in its own transaction. */
-extern void order_apply_due(void);
+/*
+ * Set orders whose capture is settled and due, each in a transaction of its
+ * own.  `in_haste`: not for long.  True if there are more.
+ */
+extern bool order_apply_due(bool in_haste);
 
 #endif							/* BCPAID_ORDER_H */

@@ -157,7 +157,7 @@ queue_store(int store_id, const char *condition, const char *detail, int delay_m
 }
 
 int
-queue_unapplied(int at_most, int64 **ids, int **order_ids)
+queue_unapplied(int at_most, int64 **ids, int **order_ids, int **failures)
 {
 	Datum		value = Int32GetDatum(at_most);
 	int			n;
@@ -166,10 +166,12 @@ queue_unapplied(int at_most, int64 **ids, int **order_ids)
 	n = SPI_processed;
 	*ids = MemoryContextAlloc(work_context(), sizeof(int64) * Max(n, 1));
 	*order_ids = MemoryContextAlloc(work_context(), sizeof(int) * Max(n, 1));
+	*failures = MemoryContextAlloc(work_context(), sizeof(int) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
 		(*ids)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "id");
 		(*order_ids)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "order_id");
+		(*failures)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "failures");
 	}
 	return n;
 }
@@ -188,7 +190,7 @@ queue_applied(int64 id, const char *outcome, const char *detail, int delay_ms)
 }
 
 TimestampTz
-queue_next_due(bool may_send, bool *sweep_is_due)
+queue_next_due(bool may_send, bool *sweep_is_due, bool *is_news)
 {
 	Datum		values[2];
 	HeapTuple	row;
@@ -202,6 +204,7 @@ queue_next_due(bool may_send, bool *sweep_is_due)
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
 	*sweep_is_due = sqlcall_truth_of(row, desc, "sweep");
+	*is_news = sqlcall_truth_of(row, desc, "news");
 	return DatumGetTimestampTz(sqlcall_first_value(&is_null));
 }
 

@@ -100,9 +100,10 @@ extern void queue_warn(int64 id, const char *warning);
 extern bool queue_store(int store_id, const char *condition, const char *detail,
 						int delay_ms);
 
-extern int	queue_unapplied(int at_most, int64 **ids, int **order_ids);
+extern int	queue_unapplied(int at_most, int64 **ids, int **order_ids,
+							int **failures);
 extern void queue_applied(int64 id, const char *outcome, const char *detail,
 						  int delay_ms);
-extern TimestampTz queue_next_due(bool may_send, bool *sweep_is_due);
+extern TimestampTz queue_next_due(bool may_send, bool *sweep_is_due, bool *is_news);
 
 #endif							/* BCPAID_QUEUE_H */

@@ -28,8 +28,10 @@
 
 /* prototypes of private functions */
 static SettleStep after_look(const QueueClaim *claim, const BcResult *result, QueueMove *move);
-static SettleStep after_unknown(const QueueClaim *claim, const BcResult *result, QueueMove *move);
-static SettleStep absent_after_send(const QueueClaim *claim, QueueMove *move);
+static SettleStep after_unknown(const QueueClaim *claim, const BcResult *result,
+								TimestampTz asked_at, QueueMove *move);
+static SettleStep absent_after_send(const QueueClaim *claim, TimestampTz asked_at,
+									QueueMove *move);
 static SettleStep after_send(const QueueClaim *claim, const BcResult *look,
 							 const BcResult *result, QueueMove *move);
 static void after_refused_way(const QueueClaim *claim, QueueMove *move);
@@ -40,7 +42,7 @@ static void judge_store(const QueueClaim *claim, const BcResult *result, SettleS
 
 SettleStep
 settle_decide(const QueueClaim *claim, const BcResult *look, const BcResult *result,
-			  QueueMove *move, SettleStore *store)
+			  TimestampTz asked_at, QueueMove *move, SettleStore *store)
 {
 	memset(move, 0, sizeof(*move));
 	memset(store, 0, sizeof(*store));
@@ -56,7 +58,7 @@ settle_decide(const QueueClaim *claim, const BcResult *look, const BcResult *res
 	if (claim->unknown)
 	{
 		move->from_states = FROM_UNKNOWN;
-		return after_unknown(claim, result, move);
+		return after_unknown(claim, result, asked_at, move);
 	}
 	move->from_states = FROM_CLAIMED;
 	return after_look(claim, result, move);
@@ -99,13 +101,14 @@ after_look(const QueueClaim *claim, const BcResult *result, QueueMove *move)
  * may have been recorded.
  */
 static SettleStep
-after_unknown(const QueueClaim *claim, const BcResult *result, QueueMove *move)
+after_unknown(const QueueClaim *claim, const BcResult *result, TimestampTz asked_at,
+			  QueueMove *move)
 {
 	switch (result->verdict)
 	{
 		case BC_GO:
 			if (result->purpose == BC_READ_BACK)
-				return absent_after_send(claim, move);
+				return absent_after_send(claim, asked_at, move);
 			if (may_write(move))
 				return SETTLE_INTEND;
 			move->to_state = "unknown";
@@ -137,17 +140,16 @@ after_unknown(const QueueClaim *claim, const BcResult *result, QueueMove *move)
  * settle_time apart, allow a second write; unless the store had said yes.
  */
 static SettleStep
-absent_after_send(const QueueClaim *claim, QueueMove *move)
+absent_after_send(const QueueClaim *claim, TimestampTz asked_at, QueueMove *move)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz counts_from = claim->sent_at +
 		((int64) bcpaid_request_timeout + bcpaid_settle_time) * 1000;
 
 	move->to_state = "unknown";
-	if (now < counts_from)
+	if (asked_at < counts_from)
 	{
 		move->reason = "sent, outcome not known; not there yet";
-		move->delay_ms = (counts_from - now) / 1000 + 1;
+		move->delay_ms = Max(counts_from - GetCurrentTimestamp(), 0) / 1000 + 1;
 		return SETTLE_MOVE;
 	}
 	if (claim->absent_reads + 1 < AGREEING_READS)
@@ -269,7 +271,7 @@ try_again(const QueueClaim *claim, const BcResult *result, QueueMove *move)
 {
 	move->to_state = "waiting";
 	move->delay_ms = result->retry_ms > 0 ? result->retry_ms : pace_backoff_ms(claim->failures);
-	if (result->store_unwell || result->throttled)
+	if (result->store_unwell || result->throttled || result->requests == 0)
 		return;
 
 	move->failed = true;

@@ -27,11 +27,12 @@ typedef struct SettleStore
 } SettleStore;
 
 /*
- * The rules.  Pure: settings and the clock in, a decision out.  The strings
+ * The rules.  Pure: settings and the clock in, a decision out.  `asked_at` is
+ * when the conversation began: what it read is no younger.  The strings
  * of `move` and `store` live as long as `claim` and `result`, or are palloc'ed.
  */
 extern SettleStep settle_decide(const QueueClaim *claim, const BcResult *look,
-								const BcResult *result,
+								const BcResult *result, TimestampTz asked_at,
 								QueueMove *move, SettleStore *store);
 
 #endif							/* BCPAID_SETTLE_H */

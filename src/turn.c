@@ -106,7 +106,10 @@ turn_over(Oid database, int pause_ms)
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	entry = shared_find(database, false);
 	if (entry != NULL && entry->worker == BEING_STARTED)
+	{
+		entry->owner = InvalidOid;	/* it may be that role that cannot connect */
 		shared_set_free(entry, pause_ms);
+	}
 	LWLockRelease(shared->lock);
 }
 

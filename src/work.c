@@ -19,10 +19,14 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "work.h"
 
 static MemoryContext caller_context = NULL;
+#define PAUSE_MS		2000
+#define PAUSE_DOUBLINGS 9
+
 static char last_error[400];
 static uint64 failures = 0;
 
@@ -52,10 +56,12 @@ work_run(const char *activity, WorkStep step, void *arg)
 		if (get_timeout_indicator(STATEMENT_TIMEOUT, true))
 			result = WORK_CUT_SHORT;
 		disable_timeout(STATEMENT_TIMEOUT, false);
+		QueryCancelPending = false; /* it came too late, as in PostgresMain() */
 	}
 	PG_CATCH();
 	{
 		disable_timeout(STATEMENT_TIMEOUT, false);
+		QueryCancelPending = false;
 		MemoryContextSwitchTo(caller);
 		keep_error();
 		EmitErrorReport();
@@ -71,6 +77,27 @@ work_run(const char *activity, WorkStep step, void *arg)
 	caller_context = NULL;
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	return result;
+}
+
+WorkResult
+work_try(WorkPatience *patience, const char *activity, WorkStep step, void *arg)
+{
+	WorkResult	result = WORK_FAILED;
+
+	if (GetCurrentTimestamp() < patience->not_before)
+		return WORK_FAILED;
+
+	result = work_run(activity, step, arg);
+	if (result == WORK_FAILED)
+	{
+		patience->failures = Min(patience->failures + 1, PAUSE_DOUBLINGS);
+		patience->not_before =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										PAUSE_MS << (patience->failures - 1));
+	}
+	else
+		patience->failures = 0;
 	return result;
 }
 

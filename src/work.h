@@ -8,6 +8,8 @@
 #ifndef BCPAID_WORK_H
 #define BCPAID_WORK_H
 
+#include "datatype/timestamp.h"
+
 #define WORK_TIMEOUT_MS 10000	/* for one transaction, its commit included */
 #define WORK_LOCK_TIMEOUT "500ms"
 
@@ -26,6 +28,20 @@ typedef void (*WorkStep) (void *arg);
  * current again afterwards; what `step` allocates in it survives.
  */
 extern WorkResult work_run(const char *activity, WorkStep step, void *arg);
+
+/*
+ * The same, but after a failure not again before a pause that doubles from 2 s
+ * to 8 min: whoever must mend it reads the log, not a flood of it.  WORK_FAILED
+ * is the answer during the pause, too.
+ */
+typedef struct WorkPatience
+{
+	int			failures;
+	TimestampTz not_before;
+} WorkPatience;
+
+extern WorkResult work_try(WorkPatience *patience, const char *activity,
+						   WorkStep step, void *arg);
 
 /* How many ended in WORK_FAILED so far. */
 extern uint64 work_failures(void);

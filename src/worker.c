@@ -23,6 +23,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "attachment.h"
@@ -38,6 +39,7 @@
 
 #define TERMINATED_PAUSE	10000	/* ms: Odoo's CREATE DATABASE comes next */
 #define FAILED_PAUSE		5000	/* ms, after an unexpected end */
+#define VISIT_AGAIN		30000	/* ms, when nothing could be found out */
 #define TIME_SLICE			10000	/* ms, when other databases wait */
 
 typedef struct Survey
@@ -53,6 +55,7 @@ static bool leaving_in_peace = false;
 static Oid	my_database = InvalidOid;
 
 /* prototypes of private functions */
+static void cancel_at_timeout(SIGNAL_ARGS);
 static void at_exit(int code, Datum arg);
 static void leave(TimestampTz next_due) pg_attribute_noreturn();
 static void leave_for_good(void) pg_attribute_noreturn();
@@ -76,6 +79,7 @@ bcpaid_worker_main(Datum arg)
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, cancel_at_timeout);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(my_database, start.owner, 0);
 	before_shmem_exit(at_exit, (Datum) 0);
@@ -86,6 +90,19 @@ bcpaid_worker_main(Datum arg)
 		visit();
 	note_ignore_this_session();
 	work();
+}
+
+/*
+ * PostgreSQL's timeouts come as a SIGINT of our own.  Anybody else's, which
+ * Odoo's role may send by pg_cancel_backend(), could make a commit that waits
+ * for a standby look confirmed; whoever wants us gone has SIGTERM for it.
+ */
+static void
+cancel_at_timeout(SIGNAL_ARGS)
+{
+	if (get_timeout_indicator(STATEMENT_TIMEOUT, false) ||
+		get_timeout_indicator(LOCK_TIMEOUT, false))
+		StatementCancelHandler(postgres_signal_arg);
 }
 
 /*
@@ -113,6 +130,7 @@ leave(TimestampTz next_due)
 static void
 leave_for_good(void)
 {
+	wake_clear_missed();
 	turn_forget(MyDatabaseId, false);
 	leave(DT_NOEND);
 }
@@ -130,7 +148,7 @@ visit(void)
 	/* Before the look: what is committed after it will mark us again. */
 	(void) wake_take_news();
 	if (work_run("visiting", survey, &found) == WORK_FAILED)
-		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 60000));
+		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), VISIT_AGAIN));
 	if (!OidIsValid(found.owner))
 		leave_for_good();
 	my_owner = found.owner;
@@ -141,13 +159,14 @@ static void
 survey(void *arg)
 {
 	Survey	   *found = arg;
-	bool		sweep;
+	bool		sweep,
+				news;
 
 	if (!attachment_exists())
 		return;
 	found->owner = attachment_owner();
 	if (OidIsValid(found->owner))
-		found->next_due = queue_unfinished() ? 0 : queue_next_due(true, &sweep);
+		found->next_due = queue_unfinished() ? 0 : queue_next_due(true, &sweep, &news);
 }
 
 static void
@@ -165,7 +184,9 @@ leave_if_unwanted(void)
 {
 	Oid			owner = InvalidOid;
 
-	if (work_run("finding Odoo's owner", find_owner, &owner) == WORK_FAILED || !OidIsValid(owner))
+	if (work_run("finding Odoo's owner", find_owner, &owner) == WORK_FAILED)
+		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), VISIT_AGAIN));
+	if (!OidIsValid(owner))
 		leave_for_good();
 	if (owner != my_owner)
 	{
@@ -184,6 +205,7 @@ work(void)
 	uint64		failures_seen;
 
 	MemoryContextSwitchTo(round);
+	(void) wake_take_news();	/* the first round looks at everything anyway */
 	leave_if_unwanted();
 	failures_seen = work_failures();
 	http_init();
@@ -193,7 +215,8 @@ work(void)
 	/* Until nothing is due, or SIGTERM, which CHECK_FOR_INTERRUPTS() obeys. */
 	for (;;)
 	{
-		bool		stay;
+		bool		news,
+					stay;
 		TimestampTz next;
 
 		CHECK_FOR_INTERRUPTS();
@@ -201,13 +224,13 @@ work(void)
 		MemoryContextReset(round);
 		MemoryContextSwitchTo(round);
 
+		/* Taken first: what comes after it brings the next worker. */
+		news = wake_take_news();
 		if (failures_seen != work_failures())
-		{
-			failures_seen = work_failures();
 			leave_if_unwanted();
-		}
+		failures_seen = work_failures();
 		stay = may_stay(since);
-		next = capture_round(wake_take_news(), stay);
+		next = capture_round(news, stay);
 
 		if (capture_in_flight() == 0)
 		{
@@ -219,7 +242,8 @@ work(void)
 				idle_since = now;
 			if (!stay || wake_others_wait() ||
 				now >= TimestampTzPlusMilliseconds(idle_since, bcpaid_idle_timeout))
-				leave(next);
+				leave(work_failures() == failures_seen ? next :
+					  Max(next, TimestampTzPlusMilliseconds(now, VISIT_AGAIN)));
 			next = Min(next, TimestampTzPlusMilliseconds(idle_since, bcpaid_idle_timeout));
 		}
 		else

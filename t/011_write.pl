@@ -231,6 +231,25 @@ is(join(' ', map { $_->{method} } @{ $shop->control('GET', "requests?order=$_->{
 is(join(' ', map { $_->{method} } @{ $shop->control('GET', "requests?order=$steady->{number}")->{requests} }), 'GET GET POST', 'three requests a capture');
 is($shop->sql('SELECT bool_and(no_transactions = (hash LIKE \'then%\'))::text FROM bcpaid.stores'), 'true', 'and only such a store is remembered');
 
+# ---- when a second write is allowed: not while the first may be on its way, and not after one read ----
+
+$shop->{node}->append_conf('postgresql.conf', "bcpaid.request_timeout = '2s'\nbcpaid.settle_time = '600ms'");
+$shop->{node}->reload;
+$shop->wait_until('the setting is there', sub { $shop->sql('SHOW bcpaid.settle_time') eq '600ms' });
+my @late = map { { name => "taken $_" } } 'as late as a request may be on its way', 'between the two reads';
+my @release = ("clock_timestamp() > sent_at + interval '1.9 s'", 'absent_reads = 1');
+$shop->place(@late);
+$_->{held} = $shop->fault(match => { order => $_->{number}, method => 'POST' }, do => 'late', status => 504) for @late;
+$shop->pay_all(@late);
+for my $case (@late)
+{
+	my $met = shift @release;
+	$shop->wait_until($case->{name}, sub { $shop->sql("SELECT $met FROM bcpaid.capture WHERE order_id = $case->{order} AND state = 'unknown'") eq 't' });
+	is($shop->control('GET', "requests?method=POST&order=$case->{number}")->{count}, 1, "$case->{name}: not written again by then");
+	$shop->control('POST', 'release', { fault => $case->{held} });
+}
+$shop->come_to_their_end(@late);
+
 # ---- what is kept of the store's words ----
 
 is($shop->sql(<<'SQL'), 't', 'no reason is longer than anybody reads');

@@ -119,6 +119,14 @@ for my $case ([ 'down', do => 'answer', status => 503 ], [ 'hanging', do => 'han
 	is($shop->sql("SELECT max(failures) FROM bcpaid.captures WHERE store_id = $store->[0]"), '0', "$name: no capture is blamed");
 }
 
+# ---- a store is put right: all that it refused, at once ----
+
+my @refused = start(some(2, $good, nowhere => 1, state => 'refused', reason => qr/does not exist/));
+$shop->come_to_their_end(@refused);
+$shop->control('PUT', "stores/good/orders/$_->{number}", { status_id => 7, total_inc_tax => '69.8400' }) for @refused;
+is($shop->odoo("SELECT bcpaid.retry_store($good->[0])"), 2, 'retry_store takes up what was refused');
+$shop->come_to_their_end(map { { %$_, state => 'applied', reason => undef } } @refused);
+
 # ---- the test of a store ----
 
 sub test_store { my ($id) = @_; return $shop->odoo("CALL bcpaid.test_store($id)") }

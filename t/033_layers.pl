@@ -13,19 +13,21 @@ my @layers = (
 	[ 'bcpaid',      qw(guc shared worker) ],
 	[ 'launcher',    qw(guc turn worker) ],
 	[ 'worker',      qw(attachment capture guc http note queue turn wake work) ],
-	[ 'capture',     qw(claim guc job order pace queue settle work) ],
+	[ 'capture',     qw(claim guc job order pace queue settle wake work) ],
 	[ 'claim',       qw(guc job pace queue reserve work) ],
 	[ 'job',         qw(bigcommerce pace queue reserve settle) ],
 	[ 'settle',      qw(guc pace queue reserve) ],
-	[ 'order',       qw(attachment pace queue work) ],
+	[ 'order',       qw(odoo pace queue work) ],
 	[ 'pace',        qw(bigcommerce guc queue) ],
 	[ 'queue',       qw(bigcommerce guc sqlcall work) ],
 	[ 'sqlcall',     qw(elevate work) ],
 	# The SQL side: what runs in Odoo's transactions.  Of the store it knows the marker, and no more.
-	[ 'mark',        qw(attachment bigcommerce elevate eligibility wake) ],
-	[ 'eligibility', qw(attachment) ],
-	[ 'note',        qw(wake) ],
-	[ 'attachment',  qw(elevate subxact) ],
+	[ 'mark',        qw(attachment bigcommerce elevate eligibility odoo wake) ],
+	[ 'eligibility', qw(attachment odoo) ],
+	[ 'note',        qw(notes) ],
+	[ 'notes',       qw(subxact wake) ],
+	[ 'odoo',        qw(attachment elevate subxact) ],
+	[ 'attachment',  qw(elevate) ],
 	[ 'elevate' ],
 	[ 'subxact' ],
 	# The store's side: needs no database.
@@ -53,6 +55,7 @@ my @known_by = (
 	[ 'the ledger\'s tables',    qr/\b(?:FROM|INTO|UPDATE)\s+bcpaid\.(?:capture|history|attempt|store|token|progress|environment)\b/, qw(queue) ],
 	[ 'Odoo\'s tables',          qr/\b(?:FROM|INTO|UPDATE)\s+(?:public\.)?(?:sale_|account_|ir_)/, () ],
 	[ 'becoming somebody else',  qr/\bSetUserIdAndSecContext\b/,                           qw(elevate) ],
+	[ 'subtransactions',         qr/\bBeginInternalSubTransaction\b/,                     qw(subxact) ],
 	[ 'transactions',            qr/\b(?:Start|Commit)TransactionCommand\b/,               qw(work launcher) ]);
 
 my $longest_file = 350;
@@ -85,7 +88,7 @@ is_deeply(\@upwards,  [], 'none points upwards');
 is_deeply([ map { my $from = $_->[0]; map { $used{"$from $_"} ? () : "$from $_" } @$_[ 1 .. $#$_ ] } grep { -e "src/$_->[0].c" } @layers ],
 	[], 'nothing is allowed that nobody needs');
 is_deeply([ map { "$_->[0]: " . join ' ', reaches($_->[0], 'http') }
-	  grep { reaches($_->[0], 'http') } map { [$_] } qw(eligibility note attachment elevate subxact wake shared) ],
+	  grep { reaches($_->[0], 'http') } map { [$_] } qw(eligibility note notes odoo attachment elevate subxact wake shared) ],
 	[], 'nothing on the SQL side reaches the HTTP side');
 is_deeply([ headers_in_a_circle() ], [], 'no header includes itself');
 

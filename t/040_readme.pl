@@ -157,6 +157,13 @@ is($shop->captures($remote, $hash), 1, 'the store has one capture');
 is($shop->status_of($order), 'Captured', 'and Odoo shows it');
 is($shop->sql('SELECT sum((t.token IS NOT NULL)::int) FROM bcpaid.token t'), 1, 'the token is kept');
 
+# A line that COPY cannot split is quoted by PostgreSQL, whatever we do: README warns of it.
+my $log_start = -s $shop->{node}->logfile;
+my (undef, undef, $quoted) = $shop->try_odoo("COPY bcpaid.token_inbox FROM STDIN;\n1 quoted-token\n\\.\n");
+like($quoted, qr/COPY token_inbox, line 1: "1 quoted-token"/, 'COPY quotes a malformed line to the client');
+like(substr(slurp_file($shop->{node}->logfile), $log_start), qr/quoted-token/, 'and in the log');
+is($shop->sql('SELECT token FROM bcpaid.token'), $token, 'and the token is the one before');
+
 # ---- tables against the catalogs ----
 
 # Calls that somebody besides their owner may make, with arguments as README writes
@@ -255,7 +262,8 @@ my @errors = (
 	[ 'bcpaid.attach', '42704', "SELECT bcpaid.attach('nobody')" ],
 	[ 'bcpaid.attach', '42703', "SELECT bcpaid.attach('teqstars')" ],
 	[ 'bcpaid.set_store', '22023', "SELECT bcpaid.set_store(1, strategy => 'x')" ],
-	[ 'bcpaid.set_store', '23514', 'SELECT bcpaid.set_store(1, tolerance => -1)' ],
+	[ 'bcpaid.set_store', '22023', 'SELECT bcpaid.set_store(1, tolerance => -1)' ],
+	[ 'bcpaid.set_store', '22023', 'SELECT bcpaid.set_store(1, quota_reserve => 1)' ],
 	[ 'bcpaid.set_token', '22023', "SELECT bcpaid.set_token(1, 'two words')" ],
 	[ 'bcpaid.set_token', '42704', "SELECT bcpaid.set_token(99, 'token')" ],
 	[ 'bcpaid.set_token_from_file', '42501', "SELECT bcpaid.set_token_from_file(1, 'PG_VERSION')" ],
@@ -276,7 +284,8 @@ my @errors = (
 	[ 'bcpaid.settle_by_hand', '22023', "SELECT bcpaid.settle_by_hand($capture, '')" ],
 	[ 'bcpaid.backfill', '22004', 'SELECT * FROM bcpaid.backfill(NULL)' ],
 	[ 'bcpaid.wait', '42704', 'CALL bcpaid.wait(99)' ],
-	[ 'bcpaid.import_ledger', '22023', "SELECT bcpaid.import_ledger('{}')" ],
+	[ 'bcpaid.import_ledger', '22023', "SELECT bcpaid.import_ledger('{}')", user => 'postgres' ],
+	[ 'bcpaid.import_ledger', '42501', "SELECT bcpaid.import_ledger('{}')" ],
 	[ 'bcpaid.capture_state', '42704', 'SELECT bcpaid.capture_state(99)' ],
 	[ 'bcpaid.want_test', '42704', 'SELECT bcpaid.want_test(99)' ],
 );
@@ -323,7 +332,7 @@ my ($recipe) = map { $_->[1] } grep { $_->[1] =~ /export_ledger/ } blocks(sectio
 my ($export, $import) = split /\n/, $recipe;
 my $directory = PostgreSQL::Test::Utils::tempdir;
 $shop->make_database('elsewhere');
-$shop->odoo('SET client_min_messages = error; CREATE EXTENSION bcpaid; SELECT bcpaid.attach()', dbname => 'elsewhere');
+$shop->odoo('SET client_min_messages = error; CREATE EXTENSION bcpaid', dbname => 'elsewhere');
 for my $step ([ odoo => $export ], [ elsewhere => $import ])
 {
 	local $ENV{PGHOST} = $shop->{node}->host;
@@ -334,6 +343,18 @@ for my $step ([ odoo => $export ], [ elsewhere => $import ])
 }
 my $ledger = "SELECT string_agg(store_hash || ' ' || remote_order_id || ' ' || state || ' ' || marker, ',' ORDER BY remote_order_id) FROM bcpaid.captures";
 is($shop->sql($ledger, dbname => 'elsewhere'), $shop->sql($ledger), 'the ledger is there, too');
+$shop->odoo('SET client_min_messages = error; SELECT bcpaid.attach()', dbname => 'elsewhere');
+is($shop->sql('SELECT bcpaid.environment_is_confirmed()', dbname => 'elsewhere'), 'f', 'after an import attach confirms nothing');
+$shop->odoo('SELECT bcpaid.confirm_environment()', dbname => 'elsewhere');
+is($shop->sql('SELECT bcpaid.environment_is_confirmed()', dbname => 'elsewhere'), 't', 'a person does');
+
+# ---- uninstalling without detach ----
+
+$shop->odoo('SET client_min_messages = error; DROP EXTENSION bcpaid', dbname => 'elsewhere');
+my $left = 'SELECT count(*) FROM pg_trigger WHERE tgname LIKE ' . "'bcpaid%' UNION ALL SELECT count(*) FROM pg_class WHERE relname LIKE 'bcpaid%'";
+is($shop->sql($left, dbname => 'elsewhere'), "0\n0", 'without detach no trigger and no index is left');
+is($shop->sql("SELECT string_agg(attname, ' ' ORDER BY attname) FROM pg_attribute WHERE attrelid = 'sale_order'::regclass AND attname LIKE 'bcpaid%'",
+	dbname => 'elsewhere'), 'bcpaid_payment_status bcpaid_remote_order_id bcpaid_store_id', 'but the three columns are');
 
 # ---- uninstalling, as it is written ----
 

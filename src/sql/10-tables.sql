@@ -150,6 +150,8 @@ CREATE INDEX capture_due ON bcpaid.capture (store_id, due)
     WHERE state IN ('queued', 'waiting', 'unknown');
 CREATE INDEX capture_unapplied ON bcpaid.capture (due) WHERE state = 'captured';
 CREATE INDEX capture_under_way ON bcpaid.capture (id) WHERE state IN ('claimed', 'sending');
+CREATE INDEX capture_dormant ON bcpaid.capture (order_id) WHERE state = 'waiting' AND due = 'infinity';
+CREATE INDEX capture_open ON bcpaid.capture (store_id) WHERE state <> 'applied';
 CREATE INDEX capture_order ON bcpaid.capture (order_id);
 
 CREATE TABLE bcpaid.history (
@@ -161,6 +163,7 @@ CREATE TABLE bcpaid.history (
 );
 COMMENT ON TABLE bcpaid.history IS 'every change of state of every capture, kept for bcpaid.retention';
 CREATE INDEX history_capture ON bcpaid.history (capture_id, at);
+CREATE INDEX history_at ON bcpaid.history (at);
 
 CREATE SEQUENCE bcpaid.attempt_id_seq;
 COMMENT ON SEQUENCE bcpaid.attempt_id_seq IS 'ids of attempts';
@@ -177,6 +180,7 @@ CREATE TABLE bcpaid.attempt (
 );
 COMMENT ON TABLE bcpaid.attempt IS 'conversations with a store on behalf of a capture, kept for bcpaid.retention';
 CREATE INDEX attempt_capture ON bcpaid.attempt (capture_id, at);
+CREATE INDEX attempt_at ON bcpaid.attempt (at);
 
 /* Orders that were eligible before a store was switched on: for people only. */
 CREATE TABLE bcpaid.baseline (

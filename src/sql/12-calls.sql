@@ -51,9 +51,9 @@ CREATE FUNCTION bcpaid.resolve(payments integer[], moves integer[], lines intege
     AS 'MODULE_PATHNAME', 'bcpaid_resolve' LANGUAGE C STABLE;
 COMMENT ON FUNCTION bcpaid.resolve(integer[], integer[], integer[]) IS 'the orders that changed payments, journal entries and order lines belong to';
 
-CREATE FUNCTION bcpaid.unswept(after_id integer, at_most integer) RETURNS SETOF integer
+CREATE FUNCTION bcpaid.unswept(after_id integer, up_to_id integer) RETURNS SETOF integer
     AS 'MODULE_PATHNAME', 'bcpaid_unswept' LANGUAGE C STABLE STRICT;
-COMMENT ON FUNCTION bcpaid.unswept(integer, integer) IS 'the next orders that look worth judging, in the order of their ids';
+COMMENT ON FUNCTION bcpaid.unswept(integer, integer) IS 'the orders in a range of ids that look worth judging';
 
 CREATE FUNCTION bcpaid.connector_token(store_id integer) RETURNS text
     AS 'MODULE_PATHNAME', 'bcpaid_connector_token' LANGUAGE C STABLE STRICT;

@@ -36,21 +36,20 @@ COMMENT ON FUNCTION bcpaid.resolve_text() IS 'query: the orders that payments, j
 
 /*
  * By the order's row first: once an order is captured its status says so, and
- * nothing else is read.  In the order of the primary key, so that a batch reads
- * no more rows than it must; OFFSET 0 keeps the lookups from becoming joins,
+ * nothing else is read.  A range of ids, so that a batch is bounded by what it
+ * reads and not by what it finds; OFFSET 0 keeps the lookups from becoming joins,
  * which would read our whole ledger for each batch.
  */
 CREATE FUNCTION bcpaid.sweep_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $sweep$
 SELECT o.id AS order_id
 FROM {sale_order} o {link_join}
-WHERE o.id > $1::int4 AND o.state IN ('sale', 'done') AND o.invoice_status = 'invoiced'
+WHERE o.id > $1::int4 AND o.id <= $2::int4 AND o.state IN ('sale', 'done') AND o.invoice_status = 'invoiced'
   AND {words} <> '' AND {store_id} = ANY (ARRAY(SELECT s.id FROM bcpaid.store s WHERE s.mark_order_as_paid))
   AND ({own_status_words} = ANY ({refused})) IS NOT TRUE
   AND NOT EXISTS (SELECT FROM bcpaid.capture c WHERE c.order_id = o.id OFFSET 0)
   AND NOT EXISTS (SELECT FROM bcpaid.baseline b WHERE b.order_id = o.id OFFSET 0)
 ORDER BY o.id
-LIMIT $2::int4
 $sweep$;
 COMMENT ON FUNCTION bcpaid.sweep_text() IS 'query: the next orders that look worth judging';
 

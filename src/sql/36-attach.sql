@@ -178,10 +178,9 @@ DECLARE
     last_id int := 0;
     past bcpaid.baseline[] := '{}';
 BEGIN
-    LOOP
-        batch := ARRAY(SELECT u FROM bcpaid.unswept(last_id, 10000) u);
-        EXIT WHEN batch = '{}';
-        last_id := (SELECT max(i) FROM unnest(batch) i);
+    WHILE last_id < bcpaid.last_order() LOOP
+        batch := ARRAY(SELECT u FROM bcpaid.unswept(last_id, last_id + 10000) u);
+        last_id := last_id + 10000;
         past := past || ARRAY(
             SELECT ROW (j.order_id, j.store_id, now())::bcpaid.baseline FROM bcpaid.judge(batch) j
             WHERE j.automatic AND (of_store IS NULL OR j.store_id = of_store));
@@ -263,6 +262,7 @@ BEGIN
     IF is_new THEN
         PERFORM bcpaid.confirm_environment();
     END IF;
+    PERFORM bcpaid.wake();
     PERFORM bcpaid.report_attachment(fit, triggers, baseline);
 EXCEPTION WHEN lock_not_available THEN
     RAISE EXCEPTION 'could not attach: Odoo is busy'

@@ -28,7 +28,7 @@ BEGIN
         RETURNING id, state
     ), woken AS (
         UPDATE bcpaid.capture c
-           SET due = pg_catalog.clock_timestamp()
+           SET due = pg_catalog.clock_timestamp(), order_id = j.order_id, store_id = j.store_id
           FROM judged j
          WHERE c.id = j.capture_id AND c.state = 'waiting' AND c.due = 'infinity'
            AND (j.failed IS NULL OR j.failed = 'capture')
@@ -52,6 +52,45 @@ BEGIN
     RETURN added;
 END $$;
 COMMENT ON FUNCTION bcpaid.queue_judge(integer[], text) IS 'judge orders that changed and enqueue what is eligible by itself';
+
+/*
+ * The same, one by one where a person holds a row (an open bcpaid_mark): that
+ * order becomes a candidate again, the others need not wait.  False if so.
+ */
+CREATE FUNCTION bcpaid.queue_judge_all(order_ids integer[], how text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    one integer;
+    all_judged boolean := true;
+BEGIN
+    PERFORM bcpaid.queue_judge(order_ids, how);
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    PERFORM pg_catalog.set_config('lock_timeout', '20ms', true);
+    FOREACH one IN ARRAY order_ids LOOP
+        BEGIN
+            PERFORM bcpaid.queue_judge(ARRAY[one], how);
+        EXCEPTION WHEN lock_not_available THEN
+            INSERT INTO bcpaid.candidate (kind, ref) VALUES ('o', one);
+            all_judged := false;
+        END;
+    END LOOP;
+    RETURN all_judged;
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_judge_all(integer[], text) IS 'judge orders, and put those back whose capture somebody holds';
+
+/* What waits to be eligible again: whatever made it so may have gone unnoticed. */
+CREATE FUNCTION bcpaid.queue_judge_waiting() RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    orders integer[] := ARRAY(SELECT DISTINCT order_id FROM bcpaid.capture
+                               WHERE state = 'waiting' AND due = 'infinity');
+BEGIN
+    IF orders <> '{}' THEN
+        PERFORM bcpaid.queue_judge_all(orders, 'sweep');
+    END IF;
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_judge_waiting() IS 'judge again what waits to be eligible again';
 
 /* Take candidates from their table and judge the orders they lead to; false when none was there. */
 CREATE FUNCTION bcpaid.queue_take_candidates(at_most integer) RETURNS boolean
@@ -86,18 +125,19 @@ BEGIN
         SELECT pg_catalog.unnest(orders)
          UNION
         SELECT bcpaid.resolve(COALESCE(payments, '{}'), COALESCE(moves, '{}'), COALESCE(lines, '{}')));
-    IF orders <> '{}' THEN
-        PERFORM bcpaid.queue_judge(orders, 'payment');
-    END IF;
-    RETURN true;
+    RETURN orders = '{}' OR bcpaid.queue_judge_all(orders, 'payment');
 END $$;
 COMMENT ON FUNCTION bcpaid.queue_take_candidates(integer) IS 'judge what triggers noted';
 
 /* A person's wish: a new capture, or the old one revived. */
 CREATE FUNCTION bcpaid.enqueue_by_hand(order_id integer, who text, how text DEFAULT 'button') RETURNS bigint
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    new_id bigint;
+BEGIN
     WITH judged AS MATERIALIZED (
-        SELECT * FROM bcpaid.judge(ARRAY[order_id])
+        SELECT * FROM bcpaid.judge(ARRAY[enqueue_by_hand.order_id])
     ), enqueued AS (
         INSERT INTO bcpaid.capture AS c (store_hash, remote_order_id, order_id, store_id,
                                          origin, requested_by, amount, currency, marker)
@@ -115,11 +155,16 @@ LANGUAGE sql AS $$
         INSERT INTO bcpaid.history (capture_id, state, reason, by)
         SELECT id, state, how, who FROM enqueued
     )
-    SELECT id FROM enqueued
-     UNION ALL
-    SELECT capture_id FROM judged WHERE NOT EXISTS (SELECT FROM enqueued)
-     LIMIT 1
-$$;
+    SELECT id INTO new_id FROM enqueued;
+
+    /* Somebody else's, perhaps of this very moment: seen by a new statement only. */
+    IF new_id IS NULL THEN
+        SELECT c.id INTO new_id
+          FROM bcpaid.judge(ARRAY[enqueue_by_hand.order_id]) AS j
+          JOIN bcpaid.capture c ON c.store_hash = j.store_hash AND c.remote_order_id = j.remote_order_id;
+    END IF;
+    RETURN new_id;
+END $$;
 COMMENT ON FUNCTION bcpaid.enqueue_by_hand(integer, text, text) IS 'enqueue an order because a person asks for it; revives a refused, held or cancelled capture';
 
 /* A note was lost: sweep now, or once more if a sweep is under way, which may have passed the order. */
@@ -130,29 +175,40 @@ LANGUAGE sql AS $$
 $$;
 COMMENT ON FUNCTION bcpaid.queue_ask_sweep() IS 'have a sweep, because a note was lost';
 
-/* One slice of the sweep; true while more is to be swept. */
-CREATE FUNCTION bcpaid.queue_sweep(at_most integer) RETURNS boolean
+/* One slice of the sweep, of so many order ids; true while more is to be swept. */
+CREATE FUNCTION bcpaid.queue_sweep(ids integer) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
+    first integer;
+    last integer;
     orders integer[];
-    swept_to integer;
 BEGIN
     IF bcpaid.judging_problem() IS NOT NULL THEN
         RETURN false;
     END IF;
-    SELECT p.swept_to INTO swept_to FROM bcpaid.progress p FOR UPDATE;
-    orders := ARRAY(SELECT bcpaid.unswept(swept_to, at_most));
+    SELECT p.swept_to, p.swept_to + ids INTO first, last FROM bcpaid.progress p FOR UPDATE;
+    orders := ARRAY(SELECT bcpaid.unswept(first, last));
     IF orders <> '{}' THEN
-        PERFORM bcpaid.queue_judge(orders, 'sweep');
-        UPDATE bcpaid.progress SET swept_to = orders[pg_catalog.cardinality(orders)];
-    ELSE
-        UPDATE bcpaid.progress
-           SET swept_to = 0, again = false,
-               swept_at = CASE WHEN NOT again THEN pg_catalog.clock_timestamp() END;
+        PERFORM bcpaid.queue_judge_all(orders, 'sweep');
     END IF;
-    RETURN orders <> '{}';
+    IF last < bcpaid.last_order() THEN
+        UPDATE bcpaid.progress SET swept_to = last;
+        RETURN true;
+    END IF;
+    PERFORM bcpaid.queue_judge_waiting();
+    UPDATE bcpaid.progress
+       SET swept_to = 0, again = false,
+           swept_at = CASE WHEN NOT again THEN pg_catalog.clock_timestamp() END;
+    RETURN (SELECT p.swept_at IS NULL FROM bcpaid.progress p);
 END $$;
 COMMENT ON FUNCTION bcpaid.queue_sweep(integer) IS 'judge the next orders that no trigger noted';
+
+CREATE FUNCTION bcpaid.last_order() RETURNS integer
+LANGUAGE sql STABLE AS $$
+    SELECT COALESCE((o ->> 'id')::integer, 0)
+      FROM bcpaid.as_owner(pg_catalog.format('SELECT pg_catalog.max(id) AS id FROM %I.sale_order', bcpaid.odoo_schema())) AS o
+$$;
+COMMENT ON FUNCTION bcpaid.last_order() IS 'the highest id of an order';
 
 /* ---- the one place where a capture changes its state ---- */
 

@@ -23,8 +23,9 @@ CREATE FUNCTION bcpaid.queue_obstacle(c bcpaid.capture, order_id integer, store_
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN order_id IS NULL THEN 'the order was deleted in Odoo'
-        WHEN store_hash IS DISTINCT FROM c.store_hash OR remote_order_id IS DISTINCT FROM c.remote_order_id
-            THEN 'the order''s link to the store was changed'
+        WHEN remote_order_id <> c.remote_order_id THEN 'the order was linked to another remote order'
+        WHEN store_hash IS DISTINCT FROM c.store_hash OR remote_order_id IS NULL
+            THEN 'not eligible any more: link'
         WHEN failed <> 'capture'
             THEN 'not eligible any more: ' || failed END
 $$;
@@ -104,7 +105,7 @@ BEGIN
     SELECT g.id, g.order_id, g.store_id, g.store_hash, g.remote_order_id, g.state = 'unknown',
            COALESCE(g.judged_amount, g.amount)::text, COALESCE(g.judged_currency, g.currency),
            COALESCE(s.tolerance, bcpaid.default_tolerance(g.judged_currency, g.lines), 0.05)::text,
-           g.marker, g.approved, g.absent_reads, g.failures, g.sends, g.sent_at,
+           bcpaid.marker(g.store_hash, g.remote_order_id), g.approved, g.absent_reads, g.failures, g.sends, g.sent_at,
            s.strategy, s.no_transactions, s.read_back,
            pg_catalog.array_to_string(s.offline_methods, E'\n'),
            COALESCE(bcpaid.connector_token(s.id), t.token), s.quota_reserve, s.failures, g.answered

@@ -64,9 +64,9 @@ $$;
 COMMENT ON FUNCTION bcpaid.queue_store(integer, text, text, timestamptz) IS 'write down what was learned about a store';
 
 /* Captured at the store, not yet in Odoo. */
-CREATE FUNCTION bcpaid.queue_unapplied(at_most integer) RETURNS TABLE (id bigint, order_id integer)
+CREATE FUNCTION bcpaid.queue_unapplied(at_most integer) RETURNS TABLE (id bigint, order_id integer, failures integer)
 LANGUAGE sql AS $$
-    SELECT id, order_id FROM bcpaid.capture
+    SELECT id, order_id, failures FROM bcpaid.capture
      WHERE state = 'captured' AND due <= pg_catalog.clock_timestamp() AND bcpaid.judging_problem() IS NULL
      ORDER BY due LIMIT at_most
 $$;
@@ -122,12 +122,12 @@ DECLARE
 BEGIN
     DELETE FROM bcpaid.attempt
      WHERE ctid = ANY (ARRAY(SELECT a.ctid FROM bcpaid.attempt a
-                              WHERE a.at < pg_catalog.now() - older_than ORDER BY a.id LIMIT at_most));
+                              WHERE a.at < pg_catalog.now() - older_than ORDER BY a.at LIMIT at_most));
     GET DIAGNOSTICS pruned = ROW_COUNT;
     more := pruned = at_most;
     DELETE FROM bcpaid.history
      WHERE ctid = ANY (ARRAY(SELECT h.ctid FROM bcpaid.history h
-                              WHERE h.at < pg_catalog.now() - older_than LIMIT at_most));
+                              WHERE h.at < pg_catalog.now() - older_than ORDER BY h.at LIMIT at_most));
     GET DIAGNOSTICS pruned = ROW_COUNT;
     RETURN more OR pruned = at_most;
 END $$;
@@ -141,10 +141,11 @@ COMMENT ON FUNCTION bcpaid.queue_warn(bigint, text) IS 'keep something strange t
 
 /*
  * When is there something to do next?  Infinity: when somebody commits
- * something.  `sweep`: a sweep is due now, or not yet at its end.
+ * something.  `sweep`: a sweep is due now, or not yet at its end; `news`:
+ * candidates are there.
  */
 CREATE FUNCTION bcpaid.queue_next_due(sweep_every interval, may_send boolean,
-                                      OUT due timestamptz, OUT sweep boolean)
+                                      OUT due timestamptz, OUT sweep boolean, OUT news boolean)
 LANGUAGE sql AS $$
     WITH swept AS (
         SELECT CASE WHEN swept_to > 0 THEN 'epoch'
@@ -152,7 +153,6 @@ LANGUAGE sql AS $$
           FROM bcpaid.progress WHERE bcpaid.judging_problem() IS NULL
     )
     SELECT LEAST(
-        (SELECT 'epoch'::timestamptz FROM bcpaid.candidate WHERE bcpaid.judging_problem() IS NULL LIMIT 1),
         (SELECT pg_catalog.min(c.due) FROM bcpaid.capture c
           WHERE c.state = 'captured' AND bcpaid.judging_problem() IS NULL),
         (SELECT pg_catalog.min(GREATEST(first.due, s.retry_at))
@@ -164,6 +164,7 @@ LANGUAGE sql AS $$
         (SELECT 'epoch'::timestamptz FROM bcpaid.store WHERE test_wanted AND may_send LIMIT 1),
         (SELECT again_at FROM swept),
         'infinity'),
-        COALESCE((SELECT again_at <= pg_catalog.clock_timestamp() FROM swept), false)
+        COALESCE((SELECT again_at <= pg_catalog.clock_timestamp() FROM swept), false),
+        EXISTS (SELECT FROM bcpaid.candidate) AND bcpaid.judging_problem() IS NULL
 $$;
 COMMENT ON FUNCTION bcpaid.queue_next_due(interval, boolean) IS 'when the worker of this database has something to do';

@@ -67,6 +67,7 @@ BEGIN
         RAISE NOTICE 'store % is switched on', this_id
             USING DETAIL = format('%s orders that are eligible already are left to the button and to bcpaid.backfill().', before);
     END IF;
+    PERFORM bcpaid.queue_judge_waiting();
     PERFORM bcpaid.wake();
     RETURN this_id;
 END $$;

@@ -41,7 +41,7 @@ BEGIN
     PERFORM bcpaid.check_store(store_id);
     WITH again AS (
         UPDATE bcpaid.capture c SET failures = 0
-         WHERE c.store_id = retry_store.store_id AND c.state IN ('refused', 'waiting') AND c.due < 'infinity'
+         WHERE c.store_id = retry_store.store_id AND c.state IN ('refused', 'waiting')
         RETURNING c.id)
     SELECT bcpaid.queue_move(ARRAY(SELECT id FROM again), 'queued', 'retry', NULL, bcpaid.caller()::text) INTO moved;
     PERFORM bcpaid.resume(store_id);
@@ -83,16 +83,18 @@ COMMENT ON FUNCTION bcpaid.settle_by_hand(bigint, text) IS
 CREATE FUNCTION bcpaid.sweep() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    last_id integer := 0;
+    first integer := 0;
     ids integer[];
     added integer := 0;
 BEGIN
-    LOOP
-        ids := ARRAY(SELECT bcpaid.unswept(last_id, 5000));
-        EXIT WHEN ids = '{}';
-        last_id := ids[cardinality(ids)];
-        added := added + bcpaid.queue_judge(ids, 'sweep');
+    WHILE first < bcpaid.last_order() LOOP
+        ids := ARRAY(SELECT bcpaid.unswept(first, first + 20000));
+        IF ids <> '{}' THEN
+            added := added + bcpaid.queue_judge(ids, 'sweep');
+        END IF;
+        first := first + 20000;
     END LOOP;
+    PERFORM bcpaid.queue_judge_waiting();
     PERFORM bcpaid.wake();
     RETURN added;
 END $$;

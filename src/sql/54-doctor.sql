@@ -76,7 +76,7 @@ BEGIN
     RETURN QUERY SELECT 'triggers', differing IS NULL,
            COALESCE('missing, changed or disabled: ' || differing, 'all there'), 'Run SELECT bcpaid.attach() again.';
     BEGIN
-        PERFORM bcpaid.judge('{0}'), bcpaid.unswept(2147483646, 1);
+        PERFORM bcpaid.judge('{0}'), bcpaid.unswept(2147483646, 2147483647);
     EXCEPTION WHEN OTHERS THEN
         problem := SQLERRM;
     END;

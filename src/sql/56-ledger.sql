@@ -42,7 +42,8 @@ BEGIN
     END IF;
     IF c IS NOT NULL THEN
         c := c || jsonb_build_object('id', nextval('bcpaid.capture_id_seq'), 'state', CASE c ->> 'state'
-            WHEN 'sending' THEN 'unknown' WHEN 'claimed' THEN 'queued' ELSE c ->> 'state' END);
+            WHEN 'sending' THEN 'unknown' WHEN 'claimed' THEN 'queued' ELSE c ->> 'state' END,
+            'marker', bcpaid.marker(c ->> 'store_hash', (c ->> 'remote_order_id')::bigint));
         INSERT INTO bcpaid.capture SELECT * FROM jsonb_populate_record(NULL::bcpaid.capture, c)
             ON CONFLICT DO NOTHING RETURNING id INTO new_id;
         INSERT INTO bcpaid.history
@@ -52,7 +53,9 @@ BEGIN
         RETURN new_id IS NOT NULL;
     ELSIF line ? 'store' THEN
         INSERT INTO bcpaid.store SELECT * FROM jsonb_populate_record(NULL::bcpaid.store, line -> 'store') ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS changed = ROW_COUNT;
         PERFORM setval('bcpaid.store_id_seq', greatest((SELECT max(id) FROM bcpaid.store), 1));
+        RETURN changed > 0;
     ELSIF line ? 'baseline' THEN
         INSERT INTO bcpaid.baseline SELECT * FROM jsonb_populate_record(NULL::bcpaid.baseline, line -> 'baseline') ON CONFLICT DO NOTHING;
     ELSIF line ? 'link' THEN

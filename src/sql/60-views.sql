@@ -32,7 +32,7 @@ CREATE VIEW bcpaid.status AS
            bcpaid.sender_is_ready() AS sender_is_ready,
            EXISTS (SELECT FROM pg_catalog.pg_stat_activity a
                     WHERE a.backend_type = 'bcpaid worker' AND a.datname = pg_catalog.current_database()) AS worker_runs,
-           c.due, c.oldest_due, c.under_way, c.waiting, c.held, c.unknown, c.refused, c.captured,
+           c.due, c.oldest_due, c.under_way, c.waiting, c.held, c.unknown, c.refused,
            s.last_success_at, s.stopped_reason
       FROM bcpaid.store s
      CROSS JOIN LATERAL (
@@ -45,7 +45,6 @@ CREATE VIEW bcpaid.status AS
                   pg_catalog.count(*) FILTER (WHERE state = 'held') AS held,
                   pg_catalog.count(*) FILTER (WHERE state = 'unknown') AS unknown,
                   pg_catalog.count(*) FILTER (WHERE state = 'refused'
-                                                AND c.changed_at > pg_catalog.now() - interval '24 hours') AS refused,
-                  pg_catalog.count(*) FILTER (WHERE state IN ('captured', 'applied')) AS captured
-             FROM bcpaid.capture c WHERE c.store_id = s.id) AS c;
+                                                AND c.changed_at > pg_catalog.now() - interval '24 hours') AS refused
+             FROM bcpaid.capture c WHERE c.store_id = s.id AND c.state <> 'applied') AS c;
 COMMENT ON VIEW bcpaid.status IS 'for monitoring, a row a store: is the environment confirmed, does a worker run, what is due (oldest_due: since when), what needs a person; refused counts the last 24 hours';

@@ -70,7 +70,7 @@ SELECT store_hash, remote_order_id - order_id AS remote, can_mark, failed FROM b
 SELECT detail LIKE 'remote order % is also carried by S%' AS named FROM bcpaid_why_not(:second) WHERE NOT met;
 SELECT condition, detail FROM bcpaid_why_not(:first) WHERE NOT met;
 UPDATE sale_order SET state = 'cancel' WHERE id = :third;
-SELECT bcpaid_can_mark(:second), bcpaid.unswept(0, 10) = :first AS swept;
+SELECT bcpaid_can_mark(:second), bcpaid.unswept(0, 1000000) = :first AS swept;
 SELECT fixture.apply(:second);
 SELECT bigcommerce_payment_status FROM sale_order WHERE id = :second;
 ROLLBACK;
@@ -89,7 +89,7 @@ VALUES (1, :first, '0301'), (1, :first, '301'), (1, :second, '302'), (1, :second
 SELECT store_hash, remote_order_id, can_mark, failed FROM bcpaid.judge(ARRAY[:first, :second, :third]) ORDER BY order_id;
 SELECT detail FROM bcpaid_why_not(:second) WHERE NOT met;
 SELECT fixture.apply(:first), bcpaid.connector_token(1);
-SELECT count(*) FROM bcpaid.unswept(0, 10);
+SELECT count(*) FROM bcpaid.unswept(0, 1000000);
 SELECT indexrelid::regclass FROM pg_index WHERE indexrelid::regclass::text LIKE 'bcpaid\_%' ORDER BY 1;
 ROLLBACK;
 

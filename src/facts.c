@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * facts.c
+ *	  What our own SQL asks of Odoo: judge, resolve, sweep, token.
+ *
+ * Granted to nobody: an error in here is ours to see.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+#include "odoo.h"
+
+/* prototypes of private functions */
+static Datum put_order_ids(FunctionCallInfo fcinfo, OdooQuery query, Datum *values);
+
+PG_FUNCTION_INFO_V1(bcpaid_judge);
+PG_FUNCTION_INFO_V1(bcpaid_resolve);
+PG_FUNCTION_INFO_V1(bcpaid_unswept);
+PG_FUNCTION_INFO_V1(bcpaid_connector_token);
+
+/* bcpaid.judge(int[]): every fact, for our own SQL; granted to nobody. */
+Datum
+bcpaid_judge(PG_FUNCTION_ARGS)
+{
+	Datum		order_ids = PG_GETARG_DATUM(0);
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	odoo_query(ODOO_JUDGE, &order_ids, true);
+	odoo_put_rows((ReturnSetInfo *) fcinfo->resultinfo);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* bcpaid.resolve(payments, moves, lines) and bcpaid.unswept(after, at_most): order ids. */
+Datum
+bcpaid_resolve(PG_FUNCTION_ARGS)
+{
+	Datum		values[3] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+
+	return put_order_ids(fcinfo, ODOO_RESOLVE, values);
+}
+
+Datum
+bcpaid_unswept(PG_FUNCTION_ARGS)
+{
+	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+
+	return put_order_ids(fcinfo, ODOO_SWEEP, values);
+}
+
+static Datum
+put_order_ids(FunctionCallInfo fcinfo, OdooQuery query, Datum *values)
+{
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SPI_connect();
+	odoo_query(query, values, true);
+	odoo_put_rows((ReturnSetInfo *) fcinfo->resultinfo);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+Datum
+bcpaid_connector_token(PG_FUNCTION_ARGS)
+{
+	Datum		store_id = PG_GETARG_DATUM(0);
+	MemoryContext caller = CurrentMemoryContext;
+	char	   *token = NULL;
+
+	SPI_connect();
+	if (attachment_text(ODOO_TOKEN) != NULL)
+	{
+		odoo_query(ODOO_TOKEN, &store_id, true);
+		if (SPI_processed == 1)
+			token = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		token = token == NULL ? NULL : MemoryContextStrdup(caller, token);
+	}
+	SPI_finish();
+	if (token == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(token));
+}
