@@ -75,20 +75,20 @@ $shop->control('DELETE', 'faults');
 $shop->odoo("SELECT bcpaid.retry((SELECT id FROM bcpaid.captures WHERE order_id = $busy->{order}))");
 $shop->come_to_their_end({ %$busy, name => 'retried', state => 'applied', reason => undef });
 
-# Many that fail at once do not come back at once.
+# Many that fail at once do not come back at once; the pause lets us see when they would.
 my @spread = some(12, 'spread');
 $shop->place(@spread);
-$shop->fault(match => { method => 'POST', store => 'spread' }, times => 12, do => 'answer', status => 423);
+$shop->fault(match => { method => 'POST', store => 'spread' }, times => 12, do => 'answer', status => 423, latency_ms => 1000);
 $shop->pay_all(@spread);
-my %wait;
-$shop->wait_until('all have waited', sub {
-	$wait{ $_->[0] } = $_->[1] for map { [ split /\|/ ] } split /\n/,
-	  $shop->sql("SELECT order_id, extract(epoch from due - changed_at) FROM bcpaid.captures WHERE store_hash = 'spread' AND state = 'waiting'");
-	$shop->captures_of(@spread)->{$_}{state} eq 'applied' or return 0 for map { $_->{order} } @spread;
-	return 1 });
-my @waits = sort { $a <=> $b } values %wait;
+$shop->control('POST', 'wait', { requests => { count => 12, match => { method => 'POST', store => 'spread' } }, timeout_ms => 30000 });
+$shop->odoo("SELECT bcpaid.pause($store{spread}[0])");
+$shop->wait_until('nothing is under way', sub { $shop->sql("SELECT count(*) FROM bcpaid.captures WHERE store_hash = 'spread' AND state IN ('claimed', 'sending')") eq '0' });
+my @waits = sort { $a <=> $b } split /\n/,
+  $shop->sql("SELECT extract(epoch from due - changed_at) FROM bcpaid.captures WHERE store_hash = 'spread' AND state = 'waiting' AND failures = 1");
+cmp_ok(scalar @waits, '>=', 6, 'many wait after their first failure');
 cmp_ok($waits[0], '>=', BASE * 0.74, 'none comes back before its time');
 cmp_ok($waits[-1] - $waits[0], '>', BASE * 0.1, 'and not all at the same time');
+$shop->odoo("SELECT bcpaid.resume($store{spread}[0])");
 $shop->come_to_their_end(@spread);
 
 # ---- the store is down: the store waits, its captures do not fail one by one ----

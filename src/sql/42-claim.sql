@@ -23,7 +23,7 @@ CREATE FUNCTION bcpaid.queue_obstacle(c bcpaid.capture, order_id integer, store_
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN order_id IS NULL THEN 'the order was deleted in Odoo'
-        WHEN remote_order_id <> c.remote_order_id THEN 'the order was linked to another remote order'
+        WHEN remote_order_id <> c.remote_order_id THEN 'the order''s link to the store was changed'
         WHEN store_hash IS DISTINCT FROM c.store_hash OR remote_order_id IS NULL
             THEN 'not eligible any more: link'
         WHEN failed <> 'capture'
