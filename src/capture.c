@@ -29,6 +29,7 @@
 #include "order.h"
 #include "pace.h"
 #include "queue.h"
+#include "results.h"
 #include "settle.h"
 #include "wake.h"
 #include "work.h"
@@ -37,8 +38,6 @@
 #define SWEEP_AT_ONCE		20000	/* order ids */
 #define PRUNE_AT_ONCE		5000	/* rows, after each sweep */
 #define NO_ROOM_PAUSE_MS	1000
-#define SETTLE_RETRY_MS		1000
-#define LOOK_FRESH_MS		5000	/* a write rests on a look no older than this */
 
 static bool sweep_is_due = false;
 static WorkPatience judging;
@@ -47,17 +46,6 @@ static bool has_news = true;	/* at the start, look what is there */
 
 /* prototypes of private functions */
 static void recover(void *arg);
-static bool settle_results(void);
-static bool choose_results(void);
-static void settle_together(void *arg);
-static void settle_test(Job *job);
-static void settle_job(Job *job);
-static bool is_fresh(const Job *job);
-static void settle_read_back(Job *job);
-static void write_store(const Job *job, const SettleStore *store);
-static void grant_intents(Job **wishing, int n);
-static void advance(Job *job, WorkResult committed);
-static void do_not_send(Job *job);
 static TimestampTz next_round(void);
 static void judge_news(void);
 static void ask_sweep(void *arg);
@@ -98,7 +86,7 @@ capture_round(bool news, bool may_claim)
 	if (may_claim)
 		claim_due();
 	job_collect();
-	more |= settle_results();
+	more |= results_settle();
 	return more ? GetCurrentTimestamp() : next_round();
 }
 
@@ -129,220 +117,6 @@ next_round(void)
 		next.at = Min(pace_next_room(),
 					  TimestampTzPlusMilliseconds(now, NO_ROOM_PAUSE_MS));
 	return Min(at, next.at);
-}
-
-/* ---- what stores answered ---- */
-
-/*
- * Write down what was answered, in one transaction for all jobs that wait for
- * it; if that fails, one by one, so that one bad row stops nobody else.
- */
-static bool
-settle_results(void)
-{
-	dlist_mutable_iter iter;
-	WorkResult	together;
-
-	if (!choose_results())
-		return false;
-	together = work_run("settling", settle_together, NULL);
-
-	dlist_foreach_modify(iter, &job_list)
-	{
-		Job		   *job = dlist_container(Job, node, iter.cur);
-		WorkResult	result = together;
-
-		if (!job->is_chosen)
-			continue;
-		if (result == WORK_FAILED)
-			result = work_run("settling", settle_together, job);
-		if (result == WORK_FAILED)
-			job->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														  SETTLE_RETRY_MS);
-		else
-			advance(job, result);
-	}
-	return true;
-}
-
-/* Once for the round: a job that gets ready meanwhile was not written down. */
-static bool
-choose_results(void)
-{
-	bool		any = false;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &job_list)
-	{
-		Job		   *job = dlist_container(Job, node, iter.cur);
-
-		job->is_chosen = job_is_ready(job);
-		any |= job->is_chosen;
-	}
-	return any;
-}
-
-/* `arg`: one job, or NULL for all that were chosen. */
-static void
-settle_together(void *arg)
-{
-	Job	  **wishing = palloc(sizeof(Job *) * Max(job_count, 1));
-	int			n = 0;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &job_list)
-	{
-		Job		   *job = dlist_container(Job, node, iter.cur);
-
-		if (!job->is_chosen || (arg != NULL && job != arg))
-			continue;
-		if (job->is_test)
-			settle_test(job);
-		else if (job->is_settled)
-			settle_read_back(job);
-		else
-			settle_job(job);
-		if (job->step == SETTLE_INTEND)
-			wishing[n++] = job;
-	}
-	if (n > 0)
-		grant_intents(wishing, n);
-}
-
-static void
-settle_test(Job *job)
-{
-	job->step = SETTLE_MOVE;
-	queue_tested(job->claim.store.id, job->result.verdict == BC_OK, job->result.reason);
-}
-
-static void
-settle_job(Job *job)
-{
-	QueueMove	move;
-	SettleStore store;
-
-	queue_attempt(job->claim.id, &job->result);
-	job->step = settle_decide(&job->claim, &job->look, &job->result, job->asked_at,
-							  &move, &store);
-	if (job->step == SETTLE_INTEND && !is_fresh(job))
-		job->step = SETTLE_LOOK;
-	write_store(job, &store);
-	if ((job->step == SETTLE_MOVE || job->step == SETTLE_READ_BACK) &&
-		!queue_settle(&move))
-		job->step = SETTLE_MOVE;	/* a person moved it meanwhile */
-}
-
-/*
- * Something kept us from writing down what was seen (a row that somebody
- * held): meanwhile a person may have captured the order at the store.
- */
-static bool
-is_fresh(const Job *job)
-{
-	return GetCurrentTimestamp() < TimestampTzPlusMilliseconds(job->ended_at, LOOK_FRESH_MS);
-}
-
-/*
- * Was what we settled really there, and did the order's status follow?  An
- * answer that could not be had says nothing; whatever else is not both, is told.
- */
-static void
-settle_read_back(Job *job)
-{
-	SettleStore store = {.detail = job->result.reason};
-	BcVerdict	verdict = job->result.verdict;
-
-	job->step = SETTLE_MOVE;
-	queue_attempt(job->claim.id, &job->result);
-	if (verdict == BC_WAIT || verdict == BC_STOP_STORE)
-		return;
-	if (verdict == BC_TAKEN && job->result.status_follows)
-		store.condition = "read_back";
-	else
-	{
-		store.condition = "warning";
-		queue_warn(job->claim.id, job->result.reason);
-	}
-	write_store(job, &store);
-}
-
-static void
-write_store(const Job *job, const SettleStore *store)
-{
-	int			id = job->claim.store.id;
-
-	if (store->condition == NULL)
-		return;
-	if (queue_store(id, store->condition, store->detail, store->delay_ms))
-		ereport(LOG,
-				(errmsg("bcpaid stopped store %d: %s", id, store->detail),
-				 errhint("Set a valid token with bcpaid.set_token(), then run SELECT bcpaid.resume(%d).", id)));
-}
-
-/* The last word on every write: is it still right, and may it be made from here? */
-static void
-grant_intents(Job **wishing, int n)
-{
-	QueueWish  *wishes = palloc(sizeof(QueueWish) * n);
-
-	for (int i = 0; i < n; i++)
-	{
-		wishes[i].id = wishing[i]->claim.id;
-		wishes[i].odoo_amount = wishing[i]->claim.order.amount;
-		wishes[i].amount = wishing[i]->result.amount;
-		wishes[i].currency = wishing[i]->result.currency;
-	}
-	queue_intend(wishes, n);
-	for (int i = 0; i < n; i++)
-	{
-		if (!wishes[i].granted)
-			wishing[i]->step = SETTLE_MOVE;
-	}
-}
-
-/* The transaction has committed: what it allowed may be done. */
-static void
-advance(Job *job, WorkResult committed)
-{
-	job->has_ended = false;
-	switch (job->step)
-	{
-		case SETTLE_INTEND:
-			job->look = job->result;
-			if (committed == WORK_DONE)
-				job_converse(job, BC_SEND);
-			else
-				do_not_send(job);
-			break;
-		case SETTLE_LOOK:
-			job_converse(job, BC_LOOK);
-			break;
-		case SETTLE_READ_BACK:
-			job->is_settled = true;
-			if (pace_has_room(job->claim.store.id))
-				job_converse(job, BC_READ_BACK);
-			else
-				job_drop(job);	/* another capture's will do */
-			break;
-		case SETTLE_MOVE:
-			job_drop(job);
-			break;
-	}
-}
-
-/*
- * The intent is committed here, but no standby confirmed it: after a failover
- * nobody would know of it.  Its outcome is settled by a look, like any other.
- */
-static void
-do_not_send(Job *job)
-{
-	job->result.purpose = BC_SEND;
-	job->result.verdict = BC_UNKNOWN;
-	strlcpy(job->result.reason, "not sent: no standby confirmed the intent in time",
-			BC_REASON_MAX);
-	job->has_ended = true;
 }
 
 /* ---- what Odoo changed ---- */

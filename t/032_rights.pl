@@ -200,6 +200,7 @@ BEGIN
 END $$;
 SQL
 my $none = "bcpaid_test: ||$superuser|on|on|\"\$user\", public";
+$shop->sql('SELECT bcpaid.pause(1)');
 foreach my $call ("bcpaid_can_mark($spied)", "count(*) FROM bcpaid_can_mark(ARRAY[$spied])", "count(*) FROM bcpaid_why_not($spied)",
 	'bcpaid.attach()', 'bcpaid.sweep()', "count(*) FROM bcpaid.backfill('2020-01-01')", 'bcpaid.confirm_environment()', 'count(*) FROM bcpaid.doctor()',
 	'count(*) FROM bcpaid.detect()', 'bool_or(environment_confirmed) FROM bcpaid.status', "bcpaid.set_store(1, name => 'x')", 'bcpaid.detach()', 'bcpaid.attach()', "bcpaid_mark($spied)")
@@ -220,6 +221,7 @@ is($node->safe_psql('postgres', "SELECT rolsuper FROM pg_roles WHERE rolname = '
 
 # The worker's turn: it judges, sends and applies among all that.
 $node->safe_psql('odoo', 'TRUNCATE spied');
+$shop->sql('SELECT bcpaid.resume(1)');
 $shop->wait_for_state($spied, 'applied', because => 'among spies');
 is($shop->captures(910), 1, 'the store has one capture');
 is($node->safe_psql('odoo', "SELECT string_agg(DISTINCT who || gained, ', ') FROM spied"), 'odoo', 'all that ran in the worker was odoo, and gained nothing');
@@ -254,7 +256,7 @@ SQL
 	$node->safe_psql('loaded', "UPDATE bcpaid.attachment SET explain = \$q\$SELECT $three\$q\$, resolve = \$q\$SELECT $lie\$q\$, sweep = \$q\$SELECT $lie\$q\$");
 	like($shop->odoo("SELECT bcpaid_can_mark(1), (SELECT string_agg(condition, ' ') FROM bcpaid_why_not(1))", dbname => 'loaded'),
 		qr/^f\|profile$/, "can_mark and why_not: $lie is no answer");
-	is(scalar $node->psql('loaded', 'SELECT bcpaid.sweep()'), 3, "sweep: $lie is an error");
+	is(scalar $node->psql('loaded', 'SELECT bcpaid.unswept(0, 100)'), 3, "sweep: $lie is an error");
 }
 $node->safe_psql('postgres', 'DROP DATABASE loaded WITH (FORCE)');
 

@@ -13,7 +13,8 @@ my @layers = (
 	[ 'bcpaid',      qw(guc shared worker) ],
 	[ 'launcher',    qw(guc turn worker) ],
 	[ 'worker',      qw(attachment capture guc http note queue turn wake work) ],
-	[ 'capture',     qw(claim guc job order pace queue settle wake work) ],
+	[ 'capture',     qw(claim guc job order pace queue results wake work) ],
+	[ 'results',     qw(job pace queue settle work) ],
 	[ 'claim',       qw(guc job pace queue reserve work) ],
 	[ 'job',         qw(bigcommerce pace queue reserve settle) ],
 	[ 'settle',      qw(guc pace queue reserve) ],
@@ -24,6 +25,7 @@ my @layers = (
 	# The SQL side: what runs in Odoo's transactions.  Of the store it knows the marker, and no more.
 	[ 'mark',        qw(attachment bigcommerce elevate eligibility odoo wake) ],
 	[ 'eligibility', qw(attachment odoo) ],
+	[ 'facts',       qw(odoo) ],
 	[ 'note',        qw(notes) ],
 	[ 'notes',       qw(subxact wake) ],
 	[ 'odoo',        qw(attachment elevate subxact) ],
@@ -88,7 +90,7 @@ is_deeply(\@upwards,  [], 'none points upwards');
 is_deeply([ map { my $from = $_->[0]; map { $used{"$from $_"} ? () : "$from $_" } @$_[ 1 .. $#$_ ] } grep { -e "src/$_->[0].c" } @layers ],
 	[], 'nothing is allowed that nobody needs');
 is_deeply([ map { "$_->[0]: " . join ' ', reaches($_->[0], 'http') }
-	  grep { reaches($_->[0], 'http') } map { [$_] } qw(eligibility note notes odoo attachment elevate subxact wake shared) ],
+	  grep { reaches($_->[0], 'http') } map { [$_] } qw(eligibility facts note notes odoo attachment elevate subxact wake shared) ],
 	[], 'nothing on the SQL side reaches the HTTP side');
 is_deeply([ headers_in_a_circle() ], [], 'no header includes itself');
 
