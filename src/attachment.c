@@ -45,7 +45,8 @@ static const char *const query_columns[ODOO_QUERIES] = {
 typedef struct Attachment
 {
 	MemoryContext context;		/* of all below but the plans */
-	Oid			table;			/* bcpaid.attachment, whose invalidation ends it all */
+	Oid			table;			/* bcpaid.attachment, whose invalidation ends
+								 * it all */
 	bool		is_complete;	/* no error came in between */
 	bool		attached;
 	char	   *odoo_schema;
@@ -124,7 +125,10 @@ load(void)
 										   ALLOCSET_SMALL_SIZES);
 	cache_is_valid = true;
 
-	/* The invalidation came with a commit that an older snapshot does not see. */
+	/*
+	 * The invalidation came with a commit that an older snapshot does not
+	 * see.
+	 */
 	if (!IsInParallelMode())
 		PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();

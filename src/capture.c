@@ -30,7 +30,6 @@
 #include "pace.h"
 #include "queue.h"
 #include "results.h"
-#include "settle.h"
 #include "wake.h"
 #include "work.h"
 

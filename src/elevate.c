@@ -28,7 +28,8 @@ elevate_down(Elevation *saved, Oid owner)
 {
 	begin(saved, owner,
 		  SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	set("jit", "off");			/* compiling would take longer than any of the queries */
+	set("jit", "off");			/* compiling would take longer than any of the
+								 * queries */
 }
 
 void

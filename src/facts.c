@@ -36,7 +36,7 @@ bcpaid_judge(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* bcpaid.resolve(payments, moves, lines) and bcpaid.unswept(after, at_most): order ids. */
+/* bcpaid.resolve(payments, moves, lines) and bcpaid.unswept(after, up_to): order ids. */
 Datum
 bcpaid_resolve(PG_FUNCTION_ARGS)
 {

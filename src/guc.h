@@ -17,7 +17,8 @@
 
 extern bool bcpaid_enabled;
 extern bool bcpaid_dry_run;
-extern char *bcpaid_allowed_hosts;	/* host[:port], comma separated; requests go to the first */
+extern char *bcpaid_allowed_hosts;	/* host[:port], comma separated; requests
+									 * go to the first */
 extern char *bcpaid_ca_file;
 extern char *bcpaid_proxy;
 extern char *bcpaid_instance_file;
@@ -25,13 +26,13 @@ extern int	bcpaid_max_workers;
 extern int	bcpaid_max_databases;
 extern int	bcpaid_connect_timeout; /* ms */
 extern int	bcpaid_request_timeout; /* ms */
-extern int	bcpaid_settle_time;		/* ms */
+extern int	bcpaid_settle_time; /* ms */
 extern int	bcpaid_max_attempts;
-extern int	bcpaid_retry_base;		/* ms */
-extern int	bcpaid_retry_cap;		/* ms */
+extern int	bcpaid_retry_base;	/* ms */
+extern int	bcpaid_retry_cap;	/* ms */
 extern int	bcpaid_sweep_interval;	/* s */
 extern int	bcpaid_idle_timeout;	/* ms */
-extern int	bcpaid_retention;		/* days */
+extern int	bcpaid_retention;	/* days */
 
 extern void guc_define(bool preloading);
 

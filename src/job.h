@@ -30,7 +30,8 @@ typedef struct Job
 	TimestampTz not_before;		/* its result could not be written down before */
 	bool		is_chosen;		/* to be written down in this round */
 	bool		is_test;		/* of a store, on behalf of no capture */
-	int			owed;			/* requests that it may still make, told to pace.c */
+	int			owed;			/* requests that it may still make, told to
+								 * pace.c */
 	bool		is_settled;		/* what is read now can only lead to a warning */
 	SettleStep	step;			/* what follows, once it is committed */
 } Job;
@@ -50,6 +51,7 @@ extern void job_end(Job *job, BcVerdict verdict, const char *reason);
 
 /* Take in the conversations that have ended. */
 extern void job_collect(void);
+
 /* Has a result that may be written down now?  When will a job have, that may not yet? */
 extern bool job_is_ready(const Job *job);
 extern TimestampTz job_next_ready(void);

@@ -183,7 +183,7 @@ static TimestampTz
 start_due_workers(void)
 {
 	TimestampTz next = DT_NOEND;
-	Turn	turn;
+	Turn		turn;
 	int			slot;
 
 	while ((slot = free_slot()) >= 0 && turn_next(&turn, &next))

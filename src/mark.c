@@ -134,7 +134,7 @@ bcpaid_as_owner(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	odoo_query_text(query, nargs, values, nulls, put_row_as_json,
-						  fcinfo->resultinfo);
+					fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
 }

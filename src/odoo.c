@@ -33,8 +33,8 @@ static const struct
 	[ODOO_CHEAP] = {"cheap", {INT4ARRAYOID}, {INT4OID, TEXTOID}},
 	[ODOO_PLAIN] = {"plain", {INT4ARRAYOID}, {INT4OID, BOOLOID}},
 	[ODOO_JUDGE] = {"judge", {INT4ARRAYOID},
-		{INT4OID, INT4OID, TEXTOID, INT8OID, NUMERICOID, TEXTOID, INT4OID,
-		BOOLOID, BOOLOID, BOOLOID, INT8OID, TEXTOID, TEXTOID}},
+	{INT4OID, INT4OID, TEXTOID, INT8OID, NUMERICOID, TEXTOID, INT4OID,
+	BOOLOID, BOOLOID, BOOLOID, INT8OID, TEXTOID, TEXTOID}},
 	[ODOO_EXPLAIN] = {"explain", {INT4OID}, {TEXTOID, BOOLOID, TEXTOID}},
 	[ODOO_RESOLVE] = {"resolve", {INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}, {INT4OID}},
 	[ODOO_SWEEP] = {"sweep", {INT4OID, INT4OID}, {INT4OID}},
@@ -129,7 +129,7 @@ owner_or_error(void)
 
 void
 odoo_query_text(const char *query, int nargs, Datum *values,
-					  const char *nulls, OdooRow row, void *arg)
+				const char *nulls, OdooRow row, void *arg)
 {
 	Elevation	elevation;
 	Oid			owner = owner_or_error();

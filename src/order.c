@@ -23,7 +23,8 @@
 #define ORDERS_AT_ONCE	200
 #define LOCKED_RETRY_MS 500
 #define HASTE_MS		100		/* while stores wait for us */
-#define LONG_BACKOFF	3		/* failures: what a person must mend is not urgent */
+#define LONG_BACKOFF	3		/* failures: what a person must mend is not
+								 * urgent */
 
 typedef struct Due
 {
@@ -50,7 +51,7 @@ order_apply_due(bool in_haste)
 {
 	static WorkPatience patience;
 	TimestampTz until = in_haste ?
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), HASTE_MS) : DT_NOEND;
+	TimestampTzPlusMilliseconds(GetCurrentTimestamp(), HASTE_MS) : DT_NOEND;
 	Due			due = {NULL, NULL, NULL, 0};
 
 	if (work_try(&patience, "looking for settled captures", find_due, &due) == WORK_FAILED)

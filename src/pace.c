@@ -23,7 +23,8 @@ typedef struct Pace
 {
 	int			store_id;
 	int			in_flight;
-	int			owed;			/* requests that captures under way may still make */
+	int			owed;			/* requests that captures under way may still
+								 * make */
 	float		reserve;		/* share of the quota left to other apps */
 	bool		headerless;		/* its last answer told no quota */
 	bool		known;			/* left and total are of this window */

@@ -20,7 +20,8 @@
 
 #define PACE_DEFAULT_ROOM	1	/* conversations with a store not yet met */
 
-#define PACE_CAPTURE		3	/* requests of a capture: two reads and a write */
+#define PACE_CAPTURE		3	/* requests of a capture: two reads and a
+								 * write */
 
 extern void pace_started(int store_id, float reserve);
 extern void pace_finished(int store_id, const BcResult *result);

@@ -32,16 +32,16 @@ static SqlCall ask_sweep = {.text = "SELECT bcpaid.queue_ask_sweep()"};
 static SqlCall sweep = SQLCALL("SELECT bcpaid.queue_sweep($1)", 1, INT4OID);
 static SqlCall environment = {.text = "SELECT bcpaid.environment_problem()"};
 static SqlCall attempt = SQLCALL("SELECT bcpaid.queue_attempt($1, $2, $3, $4, $5, $6, $7)", 7,
-						   INT8OID, TEXTOID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID);
+								 INT8OID, TEXTOID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID);
 static SqlCall settle = SQLCALL("SELECT bcpaid.queue_settle($1, $2::text[], $3, $4, $5, $6, $7,"
-						  " $8::numeric, $9, $10, $11, $12, $13)", 13,
-						  INT8OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, BOOLOID, BOOLOID,
-						  TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID);
+								" $8::numeric, $9, $10, $11, $12, $13)", 13,
+								INT8OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, BOOLOID, BOOLOID,
+								TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID);
 static SqlCall store = SQLCALL("SELECT bcpaid.queue_store($1, $2, $3, $4)", 4,
-						 INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
+							   INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
 static SqlCall unapplied = SQLCALL("SELECT * FROM bcpaid.queue_unapplied($1)", 1, INT4OID);
 static SqlCall applied = SQLCALL("SELECT bcpaid.queue_applied($1, $2, $3, $4)", 4,
-						   INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
+								 INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
 static SqlCall tested = SQLCALL("SELECT bcpaid.queue_tested($1, $2, $3)", 3, INT4OID, BOOLOID, TEXTOID);
 static SqlCall prune = SQLCALL("SELECT bcpaid.queue_prune($1, $2)", 2, INTERVALOID, INT4OID);
 static SqlCall warn = SQLCALL("SELECT bcpaid.queue_warn($1, $2)", 2, INT8OID, TEXTOID);
@@ -105,7 +105,7 @@ queue_attempt(int64 id, const BcResult *result)
 	static const char *const purposes[] = {"look", "send", "read back", "test"};
 	static const char *const outcomes[] = {
 		"go", "taken", "taken by other", "wait", "held", "refused", "not ours",
-		"not sent", "unknown", "look again", "no way A", "stop store", "ok"};
+	"not sent", "unknown", "look again", "no way A", "stop store", "ok"};
 	Datum		values[7];
 
 	values[0] = Int64GetDatum(id);

@@ -39,7 +39,8 @@ typedef struct QueueClaim
 typedef struct QueueMove
 {
 	int64		id;
-	const char *from_states;	/* array literal: in no other state is it moved */
+	const char *from_states;	/* array literal: in no other state is it
+								 * moved */
 	const char *to_state;
 	const char *reason;			/* or NULL */
 	int			delay_ms;		/* until due; -1: for ever */

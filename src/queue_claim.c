@@ -16,9 +16,9 @@
 #include "work.h"
 
 static SqlCall claim = SQLCALL("SELECT * FROM bcpaid.queue_claim($1, $2, $3, $4)", 4,
-						 INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT4OID);
+							   INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT4OID);
 static SqlCall intend = SQLCALL("SELECT bcpaid.queue_intend($1, $2::numeric[], $3::numeric[], $4)", 4,
-						  INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID);
+								INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID);
 static SqlCall tests = {.text = "SELECT * FROM bcpaid.queue_tests()"};
 
 /* prototypes of private functions */

@@ -21,7 +21,8 @@
 #include "work.h"
 
 #define SETTLE_RETRY_MS		1000
-#define LOOK_FRESH_MS		5000	/* a write rests on a look no older than this */
+#define LOOK_FRESH_MS		5000	/* a write rests on a look no older than
+									 * this */
 
 /* prototypes of private functions */
 static bool choose_results(void);
@@ -88,7 +89,7 @@ choose_results(void)
 static void
 settle_together(void *arg)
 {
-	Job	  **wishing = palloc(sizeof(Job *) * Max(job_count, 1));
+	Job		  **wishing = palloc(sizeof(Job *) * Max(job_count, 1));
 	int			n = 0;
 	dlist_iter	iter;
 

@@ -143,7 +143,7 @@ static SettleStep
 absent_after_send(const QueueClaim *claim, TimestampTz asked_at, QueueMove *move)
 {
 	TimestampTz counts_from = claim->sent_at +
-		((int64) bcpaid_request_timeout + bcpaid_settle_time) * 1000;
+	((int64) bcpaid_request_timeout + bcpaid_settle_time) * 1000;
 
 	move->to_state = "unknown";
 	if (asked_at < counts_from)
@@ -183,7 +183,10 @@ after_send(const QueueClaim *claim, const BcResult *look, const BcResult *result
 		case BC_TAKEN:
 			if (!result->conclusive)
 			{
-				/* It said yes, and did not show us what it took: see for ourselves. */
+				/*
+				 * It said yes, and did not show us what it took: see for
+				 * ourselves.
+				 */
 				move->to_state = "unknown";
 				move->answered = true;
 				move->delay_ms = 0;

@@ -12,10 +12,13 @@
 
 typedef enum SettleStep
 {
-	SETTLE_MOVE,				/* write the move down; the conversation is over */
+	SETTLE_MOVE,				/* write the move down; the conversation is
+								 * over */
 	SETTLE_INTEND,				/* go on to the write */
-	SETTLE_LOOK,				/* nothing is there: look anew, as before a first write */
-	SETTLE_READ_BACK			/* write the move down, then read the order once more */
+	SETTLE_LOOK,				/* nothing is there: look anew, as before a
+								 * first write */
+	SETTLE_READ_BACK			/* write the move down, then read the order
+								 * once more */
 } SettleStep;
 
 /* What to write down of the store itself; condition NULL: nothing. */

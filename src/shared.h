@@ -45,7 +45,8 @@ typedef struct WakeShared
 	LWLock	   *lock;
 	Latch	   *launcher;
 	bool		overflowed;
-	bool		unclean;		/* the server came out of crash or archive recovery */
+	bool		unclean;		/* the server came out of crash or archive
+								 * recovery */
 	TimestampTz quarantine_end;
 	int			reserved_to;	/* slots of `reserved` ever used */
 	Reservation reserved[RESERVED_MAX];

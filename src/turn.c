@@ -87,13 +87,16 @@ turn_next(Turn *turn, TimestampTz *next)
 	return best != NULL;
 }
 
-/* The settings changed: what waited for one may be due now. */
+/*
+ * The settings changed: what waited for one may be due now.  Pending, not due:
+ * a worker that leaves by the old settings writes down when it is due itself.
+ */
 void
 turn_all_are_due(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < shared->n; i++)
-		shared->entries[i].due = 0;
+		shared->entries[i].pending = true;
 	LWLockRelease(shared->lock);
 }
 

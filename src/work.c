@@ -167,7 +167,8 @@ harden(void)
 		{"DateStyle", "ISO"},
 		{"TimeZone", "UTC"},
 		{"jit", "off"},
-		{"plan_cache_mode", "force_generic_plan"},	/* planning costs more than any gain */
+		{"plan_cache_mode", "force_generic_plan"},	/* planning costs more
+													 * than any gain */
 		{"role", "none"},
 	};
 

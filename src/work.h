@@ -17,7 +17,8 @@ typedef enum WorkResult
 {
 	WORK_DONE,					/* committed, and durable as configured */
 	WORK_FAILED,				/* rolled back; the error was logged */
-	WORK_CUT_SHORT				/* committed here, but a standby did not confirm */
+	WORK_CUT_SHORT				/* committed here, but a standby did not
+								 * confirm */
 } WorkResult;
 
 typedef void (*WorkStep) (void *arg);

@@ -13,7 +13,7 @@ use List::Util qw(max);
 use Test::More;
 use Time::HiRes qw(time);
 
-use constant { LOOK_IS_FRESH => 5, COUNTS_AFTER => 5.2, POST_FOLLOWS => 1, NOBODY_WAITS => 4 };	# all in s
+use constant { LOOK_IS_FRESH => 5, COUNTS_AFTER => 5.2, POST_FOLLOWS => 1, NOBODY_WAITS => 3 };	# all in s
 
 my $shop = Bcpaid::Shop->new('findings', no_database => 1, timeout => 25, conf => <<'CONF');
 bcpaid.idle_timeout = '60s'
@@ -72,8 +72,15 @@ sub wait_for_hanging
 
 sub let_go { my ($fault) = @_; return $shop->control('POST', 'release', { fault => $fault }) }
 
-# Paid, and no trigger notes it.
-sub pay_unnoted { my ($case) = @_; return $shop->sql("SET session_replication_role = replica; SELECT fixture.pay($case->{invoice})") }
+# Paid, and no trigger notes it; nor is there an older note of it, or a sweep.
+sub pay_unnoted
+{
+	my ($case) = @_;
+	$shop->wait_until_quiet;
+	$shop->wait_until('the first sweep is over', sub { $shop->sql('SELECT swept_at IS NOT NULL FROM bcpaid.progress') eq 't' });
+	$shop->sql("SET session_replication_role = replica; SELECT fixture.pay($case->{invoice})");
+	return;
+}
 
 # Paid while the store is paused: enqueued, and nobody claims it.
 sub enqueue_paused

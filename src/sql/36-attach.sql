@@ -175,11 +175,11 @@ CREATE FUNCTION bcpaid.record_baseline(of_store int DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     batch int[];
-    last_id int := 0;
+    last_id bigint := 0;
     past bcpaid.baseline[] := '{}';
 BEGIN
     WHILE last_id < bcpaid.last_order() LOOP
-        batch := ARRAY(SELECT u FROM bcpaid.unswept(last_id, last_id + 10000) u);
+        batch := ARRAY(SELECT u FROM bcpaid.unswept(last_id::int, least(last_id + 10000, 2147483647)::int) u);
         last_id := last_id + 10000;
         past := past || ARRAY(
             SELECT ROW (j.order_id, j.store_id, now())::bcpaid.baseline FROM bcpaid.judge(batch) j

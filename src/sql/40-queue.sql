@@ -186,7 +186,7 @@ BEGIN
     IF bcpaid.judging_problem() IS NOT NULL THEN
         RETURN false;
     END IF;
-    SELECT p.swept_to, p.swept_to + ids INTO first, last FROM bcpaid.progress p FOR UPDATE;
+    SELECT p.swept_to, LEAST(p.swept_to::bigint + ids, 2147483647) INTO first, last FROM bcpaid.progress p FOR UPDATE;
     orders := ARRAY(SELECT bcpaid.unswept(first, last));
     IF orders <> '{}' THEN
         PERFORM bcpaid.queue_judge_all(orders, 'sweep');

@@ -83,12 +83,12 @@ COMMENT ON FUNCTION bcpaid.settle_by_hand(bigint, text) IS
 CREATE FUNCTION bcpaid.sweep() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    first integer := 0;
+    first bigint := 0;
     ids integer[];
     added integer := 0;
 BEGIN
     WHILE first < bcpaid.last_order() LOOP
-        ids := ARRAY(SELECT bcpaid.unswept(first, first + 20000));
+        ids := ARRAY(SELECT bcpaid.unswept(first::integer, least(first + 20000, 2147483647)::integer));
         IF ids <> '{}' THEN
             added := added + bcpaid.queue_judge(ids, 'sweep');
         END IF;

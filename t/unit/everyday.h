@@ -27,7 +27,7 @@ typedef struct Case
 								 * capture */
 	bool		approved;
 	const char *reason;			/* is part of the reason, or NULL */
-} Case;
+}			Case;
 
 static BcStore store = {.id = 1,.hash = "shop",.token = "s3cret-token"};
 static BcOrder order = {.remote_order_id = 218,.amount = "69.84",.currency = "USD",.tolerance = "0.05",.marker = MARKER};
@@ -79,7 +79,7 @@ transactions_body(const char *list)
 }
 
 static inline BcResult
-judge(BcPurpose purpose, const Case *c, bool *alone)
+judge(BcPurpose purpose, const Case * c, bool *alone)
 {
 	BcOrder		asked = order;
 	BcInquiry	inquiry = {.purpose = purpose,.store = &store,.order = &asked};

@@ -215,7 +215,7 @@ static const Case looks_again[] = {
 };
 
 static void
-test_case(BcPurpose purpose, const Case *c)
+test_case(BcPurpose purpose, const Case * c)
 {
 	bool		alone;
 	BcResult	result = judge(purpose, c, &alone);

@@ -17,7 +17,7 @@ typedef struct Write
 	int			status;
 	const char *body;
 	bool		conclusive;
-} Write;
+}			Write;
 
 static const Write cases[] = {
 	{BC_TAKEN, BC_BY_TRANSACTION, 201, "{\"data\":{\"id\":5,\"event\":\"capture\",\"status\":\"ok\",\"gateway_transaction_id\":\"" MARKER "\"},\"meta\":{}}", true},
@@ -87,7 +87,7 @@ write_with(const HttpAnswer *answer)
 }
 
 static void
-test_case(const Write *c)
+test_case(const Write * c)
 {
 	HttpAnswer	answer = answer_of(c->status, c->body);
 	BcResult	result;
