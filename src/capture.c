@@ -37,8 +37,12 @@
 #define SWEEP_AT_ONCE		20000	/* order ids */
 #define PRUNE_AT_ONCE		5000	/* rows, after each sweep */
 #define NO_ROOM_PAUSE_MS	1000
+#define LOOK_AGAIN_MS		1000
 
 static bool sweep_is_due = false;
+static TimestampTz judged_at = 0;
+static TimestampTz look_again_at = DT_NOEND;	/* for candidates that were
+												 * left */
 static WorkPatience judging;
 static WorkPatience sweeping;
 static bool has_news = true;	/* at the start, look what is there */
@@ -79,7 +83,7 @@ capture_round(bool news, bool may_claim)
 {
 	bool		more;
 
-	has_news |= news;
+	has_news |= news || GetCurrentTimestamp() >= look_again_at;
 	more = order_apply_due(job_count > 0);
 	judge_news();
 	if (may_claim)
@@ -102,12 +106,16 @@ next_round(void)
 		return Min(at, patience.not_before);
 	sweep_is_due = next.sweep;
 
-	/* What a prepared transaction noted comes without a wake-up. */
+	/*
+	 * Put back because a person holds a row, or of a prepared transaction,
+	 * which wakes nobody.
+	 */
+	look_again_at = DT_NOEND;
 	if (next.news && !has_news)
-		at = Min(at, TimestampTzPlusMilliseconds(now, NO_ROOM_PAUSE_MS));
-	if (has_news || next.news)
-		at = Min(at, Max(has_news ? now : at, judging.not_before));
-	has_news |= next.news;
+		look_again_at = TimestampTzPlusMilliseconds(judged_at, LOOK_AGAIN_MS);
+	if (has_news)
+		at = Min(at, Max(now, judging.not_before));
+	at = Min(at, look_again_at);
 	if (sweep_is_due)
 		at = Min(at, Max(now, sweeping.not_before));
 
@@ -137,7 +145,10 @@ judge_news(void)
 	}
 	if (has_news &&
 		work_try(&judging, "judging candidates", take_candidates, &more) != WORK_FAILED)
+	{
 		has_news = more;
+		judged_at = GetCurrentTimestamp();
+	}
 	if (sweep_is_due &&
 		work_try(&sweeping, "sweeping", sweep_slice, &sweep_is_due) != WORK_FAILED &&
 		!sweep_is_due)

@@ -39,7 +39,6 @@ sub finding
 {
 	my ($name, $database, $code) = @_;
 
-	return if $ENV{ONLY} && $name !~ /$ENV{ONLY}/;
 	my $rest = run_finding($name, $database, sub { $shop->make_database($database); return $code->() });
 	push @unfinished, [ $name, $database, $rest ] if $rest;
 	return;
@@ -187,7 +186,6 @@ SQL
 		my @delays = map { my $case = $_; map { $_->{at} - $intent{ $case->{number} } } posts($case) } @all;
 		is(scalar @delays, scalar @all, 'a write for each');
 		cmp_ok(max(@delays), '<', POST_FOLLOWS, 'each soon after its intent');
-		note 'the longest took ' . max(@delays);
 	};
 });
 
@@ -260,11 +258,11 @@ finding('a column that was renamed', 'renamed', sub {
 	my $case = one('paid while a column was gone');
 
 	$shop->odoo('ALTER TABLE res_currency RENAME COLUMN decimal_places TO places');
+	my $before = $shop->sql('SELECT clock_timestamp()');
 	$shop->pay_all($case);
-	my $paid_at = $shop->sql('SELECT clock_timestamp()');
 	$shop->wait_until('the worker has nothing more to do', sub {
 		$shop->sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'bcpaid worker' AND usename = 'odoo'"
-			  . " AND state = 'idle' AND state_change > '$paid_at' AND clock_timestamp() - state_change > '300ms'") eq '1' });
+			  . " AND state = 'idle' AND state_change > '$before' AND clock_timestamp() - state_change > '300ms'") eq '1' });
 	is($shop->state_of($case->{order}), '', 'without the column nothing is judged');
 	is($shop->sql('SELECT count(*) > 0 FROM bcpaid.candidate'), 't', 'nor forgotten');
 	$shop->odoo("ALTER TABLE res_currency RENAME COLUMN places TO decimal_places; SET client_min_messages = error; SELECT bcpaid.attach()");

@@ -63,10 +63,11 @@ DECLARE
     one integer;
     all_judged boolean := true;
 BEGIN
+    PERFORM pg_catalog.set_config('lock_timeout', '20ms', true);
     PERFORM bcpaid.queue_judge(order_ids, how);
     RETURN true;
 EXCEPTION WHEN lock_not_available THEN
-    PERFORM pg_catalog.set_config('lock_timeout', '20ms', true);
+    PERFORM pg_catalog.set_config('lock_timeout', '20ms', true);    /* undone with the error */
     FOREACH one IN ARRAY order_ids LOOP
         BEGIN
             PERFORM bcpaid.queue_judge(ARRAY[one], how);
