@@ -39,7 +39,7 @@
 
 #define TERMINATED_PAUSE	10000	/* ms: Odoo's CREATE DATABASE comes next */
 #define FAILED_PAUSE		5000	/* ms, after an unexpected end */
-#define VISIT_AGAIN		30000	/* ms, when nothing could be found out */
+#define VISIT_AGAIN		10000	/* ms, when nothing could be found out */
 #define TIME_SLICE			10000	/* ms, when other databases wait */
 
 typedef struct Survey
