@@ -128,7 +128,8 @@ after_unknown(const QueueClaim *claim, const BcResult *result, TimestampTz asked
 			break;
 		default:
 			try_again(claim, result, move);
-			move->to_state = "unknown";
+			move->to_state = "unknown"; /* it is never given up unread */
+			move->reason = result->reason;
 			break;
 	}
 	return SETTLE_MOVE;
