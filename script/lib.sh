@@ -186,3 +186,18 @@ prepare_work() {
 }
 
 build() { as_user make -s -j"$(nproc)" with_llvm=no; }
+
+# A second build of bcpaid, with options for the compiler: build_variant stops
+# -DBCPAID_STOP_POINTS.  Its sources are in $work/stops/source, its PostgreSQL
+# in $work/stops/pg.  Made once, by the user who runs the tests.
+build_variant() {
+	local here=$work/$1
+	[ ! -e "$here/built" ] || return 0
+	mkdir -p "$here" && cp -a "$work/source" "$work/pg" "$here" &&
+		make -s -C "$here/source" clean &&
+		make -s -C "$here/source" -j"$(nproc)" with_llvm=no COPT="${*:2}" PG_CONFIG="$(variant_bin "$1")/pg_config" all install &&
+		touch "$here/built"
+}
+
+# Where the programs of a variant's PostgreSQL are.
+variant_bin() { echo "$work/$1${PG_CONFIG#"$work"}" | sed 's,/pg_config$,,'; }
