@@ -15,6 +15,7 @@
 
 #include "guc.h"
 #include "shared.h"
+#include "utility.h"
 #include "worker.h"
 
 PG_MODULE_MAGIC;
@@ -35,5 +36,6 @@ _PG_init(void)
 		return;
 
 	shared_install();
+	utility_install();
 	launcher_register();
 }

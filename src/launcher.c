@@ -196,7 +196,7 @@ start_due_workers(void)
 			turn_over(turn.database, FAILED_PAUSE);
 		else if (!start_worker(slot, &turn))
 		{
-			turn_over(turn.database, NO_SLOT_PAUSE);
+			turn_no_slot(turn.database);
 			return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_SLOT_PAUSE);
 		}
 	}

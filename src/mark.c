@@ -37,6 +37,7 @@ PG_FUNCTION_INFO_V1(bcpaid_as_owner);
 PG_FUNCTION_INFO_V1(bcpaid_caller);
 PG_FUNCTION_INFO_V1(bcpaid_wake);
 PG_FUNCTION_INFO_V1(bcpaid_sender_is_ready);
+PG_FUNCTION_INFO_V1(bcpaid_waits_for_slot);
 PG_FUNCTION_INFO_V1(bcpaid_missing_column);
 PG_FUNCTION_INFO_V1(bcpaid_marker);
 
@@ -181,6 +182,12 @@ Datum
 bcpaid_sender_is_ready(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(wake_is_ready());
+}
+
+Datum
+bcpaid_waits_for_slot(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(wake_waits_for_slot());
 }
 
 Datum

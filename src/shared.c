@@ -134,6 +134,7 @@ shared_set_free(WakeEntry *entry, int pause_ms)
 {
 	entry->worker = 0;
 	entry->latch = NULL;
+	entry->must_leave = false;
 	entry->left_at = GetCurrentTimestamp();
-	entry->not_before = entry->left_at + (int64) pause_ms * 1000;
+	entry->not_before = Max(entry->not_before, entry->left_at + (int64) pause_ms * 1000);
 }

@@ -29,6 +29,7 @@ typedef struct WakeEntry
 	bool		missed;			/* a note was lost */
 	TimestampTz due;			/* next time without a wake-up, or infinity */
 	TimestampTz not_before;		/* no worker before this time */
+	bool		must_leave;		/* its worker is asked to go at once */
 	TimestampTz left_at;		/* when its last worker left */
 	pid_t		worker;			/* 0: none */
 	Latch	   *latch;
@@ -45,6 +46,7 @@ typedef struct WakeShared
 	LWLock	   *lock;
 	Latch	   *launcher;
 	bool		overflowed;
+	bool		no_slot;		/* max_worker_processes is used up */
 	bool		unclean;		/* the server came out of crash or archive
 								 * recovery */
 	TimestampTz quarantine_end;
@@ -66,7 +68,7 @@ extern WakeEntry *shared_find(Oid database, bool create);
 /* Is it due without a worker?  If later, `next` becomes no later than that. */
 extern bool shared_is_due(const WakeEntry *entry, TimestampTz now, TimestampTz *next);
 
-/* Its worker is gone; none comes for so long. */
+/* Its worker is gone; none comes for so long, or longer if that was said before. */
 extern void shared_set_free(WakeEntry *entry, int pause_ms);
 
 #endif							/* BCPAID_SHARED_H */

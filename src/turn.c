@@ -68,6 +68,7 @@ turn_next(Turn *turn, TimestampTz *next)
 
 	*next = DT_NOEND;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->no_slot = false;
 	for (int i = 0; i < shared->n; i++)
 	{
 		WakeEntry  *entry = &shared->entries[i];
@@ -85,6 +86,19 @@ turn_next(Turn *turn, TimestampTz *next)
 	}
 	LWLockRelease(shared->lock);
 	return best != NULL;
+}
+
+void
+turn_no_slot(Oid database)
+{
+	WakeEntry  *entry;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->no_slot = true;
+	entry = shared_find(database, false);
+	if (entry != NULL && entry->worker == BEING_STARTED)
+		entry->worker = 0;
+	LWLockRelease(shared->lock);
 }
 
 /*

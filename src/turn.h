@@ -33,6 +33,9 @@ extern bool turn_next(Turn *turn, TimestampTz *next);
 /* The settings changed: have every database looked at. */
 extern void turn_all_are_due(void);
 
+/* There is no process for it: its turn is still to come. */
+extern void turn_no_slot(Oid database);
+
 /* A worker that never came, or did not say goodbye. */
 extern void turn_over(Oid database, int pause_ms);
 

@@ -17,9 +17,11 @@
 static bool commit_callback_registered = false;
 static bool wake_wanted = false;
 static bool missed_wanted = false;
+static bool send_away_wanted = false;
 static Oid	wake_owner = InvalidOid;
 
 /* prototypes of private functions */
+static void register_callback(void);
 static void at_transaction_end(XactEvent event, void *arg);
 static void mark(Oid database, Oid owner, bool missed);
 static bool look_at_entry(size_t flag, bool take);
@@ -30,16 +32,27 @@ wake_is_ready(void)
 	return shared != NULL;
 }
 
+bool
+wake_waits_for_slot(void)
+{
+	return shared != NULL && shared->no_slot;
+}
+
 void
 wake_at_commit(Oid owner)
 {
-	if (!commit_callback_registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		commit_callback_registered = true;
-	}
+	register_callback();
 	wake_wanted = true;
 	wake_owner = owner;
+}
+
+/* Once per backend: it is called at the end of every transaction. */
+static void
+register_callback(void)
+{
+	if (!commit_callback_registered)
+		RegisterXactCallback(at_transaction_end, NULL);
+	commit_callback_registered = true;
 }
 
 void
@@ -49,15 +62,44 @@ wake_missed_at_commit(Oid owner)
 	missed_wanted = true;
 }
 
+void
+wake_send_away_at_commit(void)
+{
+	register_callback();
+	send_away_wanted = true;
+}
+
 /* A prepared transaction wakes nobody when it commits: the sweep finds it. */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT && wake_wanted)
 		mark(MyDatabaseId, wake_owner, missed_wanted);
+	if (event == XACT_EVENT_COMMIT && send_away_wanted)
+		wake_send_away(MyDatabaseId, 0);
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
-		wake_wanted = missed_wanted = false;
+		wake_wanted = missed_wanted = send_away_wanted = false;
+}
+
+void
+wake_send_away(Oid database, int pause_ms)
+{
+	WakeEntry  *entry;
+
+	if (shared == NULL)
+		return;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	entry = shared_find(database, false);
+	if (entry != NULL)
+	{
+		entry->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms);
+		entry->must_leave = entry->worker != 0;
+		if (entry->latch != NULL)
+			SetLatch(entry->latch);
+	}
+	LWLockRelease(shared->lock);
 }
 
 static void
@@ -115,6 +157,12 @@ bool
 wake_has_missed(void)
 {
 	return look_at_entry(offsetof(WakeEntry, missed), false);
+}
+
+bool
+wake_must_leave(void)
+{
+	return look_at_entry(offsetof(WakeEntry, must_leave), false);
 }
 
 void

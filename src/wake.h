@@ -17,6 +17,9 @@
 /* Was the library preloaded, so that somebody will send? */
 extern bool wake_is_ready(void);
 
+/* Is somebody due for whom there is no process? */
+extern bool wake_waits_for_slot(void);
+
 /*
  * Wake whoever serves this database when this transaction commits.
  *
@@ -29,16 +32,25 @@ extern void wake_at_commit(Oid owner);
 extern void wake_missed_at_commit(Oid owner);
 
 /*
+ * Have a database's worker leave at once, and none come for a while; when this
+ * transaction commits: that of this database, which finds no bcpaid any more.
+ */
+extern void wake_send_away(Oid database, int pause_ms);
+extern void wake_send_away_at_commit(void);
+
+/*
  * The worker's side.  wake_enter() fails if the database has a worker.
  * wake_take_news() tells, once, that something was committed since.
  * wake_has_missed() goes on telling that a note was lost, until the sweep for
- * it is written down.  wake_leave() says when the database is due next and
- * for how long no worker shall come.
+ * it is written down.  wake_must_leave() tells that somebody sent it away.
+ * wake_leave() says when the database is due next and for how long no worker
+ * shall come.
  */
 extern bool wake_enter(Oid owner);
 extern bool wake_take_news(void);
 extern bool wake_has_missed(void);
 extern void wake_clear_missed(void);
+extern bool wake_must_leave(void);
 extern void wake_leave(Oid owner, TimestampTz next_due, int pause_ms);
 extern bool wake_others_wait(void);
 

@@ -21,6 +21,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "wake.h"
 #include "work.h"
 
 static MemoryContext caller_context = NULL;
@@ -40,6 +41,9 @@ work_run(const char *activity, WorkStep step, void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile WorkResult result = WORK_DONE;
+
+	if (wake_must_leave())
+		return WORK_FAILED;
 
 	harden();
 	pgstat_report_activity(STATE_RUNNING, activity);
@@ -64,7 +68,9 @@ work_run(const char *activity, WorkStep step, void *arg)
 		QueryCancelPending = false;
 		MemoryContextSwitchTo(caller);
 		keep_error();
-		EmitErrorReport();
+		/* What was dropped under us is nothing to report. */
+		if (!wake_must_leave())
+			EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
 		result = WORK_FAILED;

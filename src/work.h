@@ -16,7 +16,8 @@
 typedef enum WorkResult
 {
 	WORK_DONE,					/* committed, and durable as configured */
-	WORK_FAILED,				/* rolled back; the error was logged */
+	WORK_FAILED,				/* rolled back, and logged unless this worker
+								 * was sent away */
 	WORK_CUT_SHORT				/* committed here, but a standby did not
 								 * confirm */
 } WorkResult;

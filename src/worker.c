@@ -220,6 +220,8 @@ work(void)
 		TimestampTz next;
 
 		CHECK_FOR_INTERRUPTS();
+		if (wake_must_leave())
+			leave(0);			/* what is under way is recovered by the next */
 		reload_settings_if_asked();
 		MemoryContextReset(round);
 		MemoryContextSwitchTo(round);

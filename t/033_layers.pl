@@ -10,7 +10,8 @@ use Test::More;
 # missing here, or an include missing from its line, fails; so does one that
 # points upwards.
 my @layers = (
-	[ 'bcpaid',      qw(guc shared worker) ],
+	[ 'bcpaid',      qw(guc shared utility worker) ],
+	[ 'utility',     qw(wake) ],
 	[ 'launcher',    qw(guc turn worker) ],
 	[ 'worker',      qw(attachment capture guc http note queue turn wake work) ],
 	[ 'capture',     qw(claim guc job order pace queue results wake work) ],
@@ -36,11 +37,11 @@ my @layers = (
 	[ 'bigcommerce', qw(http) ],
 	[ 'http',        qw(guc) ],
 	# What all stand on.
+	[ 'work',        qw(wake) ],
 	[ 'turn',        qw(guc shared) ],
 	[ 'wake',        qw(shared) ],
 	[ 'reserve',     qw(shared) ],
 	[ 'shared',      qw(guc) ],
-	[ 'work' ],
 	[ 'guc' ],
 	[ 'compat' ]);
 

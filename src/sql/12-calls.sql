@@ -75,6 +75,10 @@ CREATE FUNCTION bcpaid.sender_is_ready() RETURNS boolean
     AS 'MODULE_PATHNAME', 'bcpaid_sender_is_ready' LANGUAGE C STABLE;
 COMMENT ON FUNCTION bcpaid.sender_is_ready() IS 'was the library preloaded, so that a worker can run';
 
+CREATE FUNCTION bcpaid.waits_for_slot() RETURNS boolean
+    AS 'MODULE_PATHNAME', 'bcpaid_waits_for_slot' LANGUAGE C STABLE;
+COMMENT ON FUNCTION bcpaid.waits_for_slot() IS 'is a worker to be started for which there is no process';
+
 CREATE FUNCTION bcpaid.missing_column() RETURNS text
     AS 'MODULE_PATHNAME', 'bcpaid_missing_column' LANGUAGE C STABLE;
 COMMENT ON FUNCTION bcpaid.missing_column() IS 'the first column that the attached profile needs and Odoo no longer has';

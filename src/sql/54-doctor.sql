@@ -14,6 +14,11 @@ LANGUAGE sql STABLE AS $$
                 ELSE 'the process that starts workers' END,
            'Look for "bcpaid launcher" in the server''s log.'
      UNION ALL
+    SELECT 'worker processes', NOT bcpaid.waits_for_slot(),
+           CASE WHEN bcpaid.waits_for_slot() THEN 'max_worker_processes is used up: what is due waits for one to end'
+                ELSE 'there is one when it is needed' END,
+           'Increase max_worker_processes and restart the server.'
+     UNION ALL
     SELECT 'enabled', pg_catalog.current_setting('bcpaid.enabled')::boolean,
            'bcpaid.enabled is ' || pg_catalog.current_setting('bcpaid.enabled'),
            'Set bcpaid.enabled = on in postgresql.conf and reload.'
