@@ -19,6 +19,7 @@
 
 /* prototypes of private functions */
 static bool has_body(const HttpAnswer *answer);
+static bool is_unwell(const HttpAnswer *answer, bool success);
 static bool may_pass(int status);
 static void describe_store(const json_t *store, const char *token, BcResult *result);
 static void add_member(const json_t *store, const char *key, const char *label,
@@ -37,7 +38,7 @@ bc_verdict_account(const HttpAnswer *answer, BcResult *result)
 	result->requests++;
 	result->took_ms += answer->took_ms;
 	result->throttled = result->throttled || answer->status == 429;
-	result->store_unwell = result->store_unwell || answer->status == 0 || answer->status >= 500;
+	result->store_unwell = result->store_unwell || is_unwell(answer, success);
 
 	if (answer->quota_left >= 0 && answer->quota_total > 0 &&
 		answer->window_ms > 0 && answer->reset_ms >= 0)
@@ -57,6 +58,19 @@ bc_verdict_account(const HttpAnswer *answer, BcResult *result)
 		result->retry_ms = answer->reset_ms;
 }
 
+/*
+ * Not a word about what was asked for: nobody answered, somebody between us
+ * and the store did, or the answer broke off.
+ */
+static bool
+is_unwell(const HttpAnswer *answer, bool success)
+{
+	int			status = answer->status;
+
+	return status == 0 || status >= 499 || status == 408 || status == 425 ||
+		(success && answer->error != NULL);
+}
+
 bool
 bc_verdict_read_failed(const BcInquiry *inquiry, const HttpAnswer *answer,
 					   const char *what, const char *scope, BcResult *result)
@@ -71,7 +85,10 @@ bc_verdict_read_failed(const BcInquiry *inquiry, const HttpAnswer *answer,
 	if (status == 204 || (status == 200 && has_body(answer)))
 		return false;
 	if (may_pass(status))
+	{
 		bc_verdict_set(result, BC_WAIT, "could not read %s", what);
+		result->store_unwell = result->store_unwell || status < 300;
+	}
 	else
 		bc_verdict_set(result, BC_REFUSED, "the store refused to show %s", what);
 	bc_reason_append(result->reason, sizeof(result->reason), answer, inquiry->store->token);

@@ -27,7 +27,6 @@
 #include "guc.h"
 #include "job.h"
 #include "order.h"
-#include "pace.h"
 #include "queue.h"
 #include "results.h"
 #include "wake.h"
@@ -36,7 +35,7 @@
 #define CANDIDATES_AT_ONCE	5000
 #define SWEEP_AT_ONCE		20000	/* order ids */
 #define PRUNE_AT_ONCE		5000	/* rows, after each sweep */
-#define NO_ROOM_PAUSE_MS	1000
+#define HELD_ROW_PAUSE_MS	1000
 #define LOOK_AGAIN_MS		1000
 
 static bool sweep_is_due = false;
@@ -119,10 +118,12 @@ next_round(void)
 	if (sweep_is_due)
 		at = Min(at, Max(now, sweeping.not_before));
 
-	/* Due and not claimed: its store has no room, or somebody holds its row. */
+	/*
+	 * Due and not claimed: somebody holds its row.  Or its store has no room
+	 * until a conversation ends, which wakes us.
+	 */
 	if (next.at <= now)
-		next.at = Min(pace_next_room(),
-					  TimestampTzPlusMilliseconds(now, NO_ROOM_PAUSE_MS));
+		next.at = TimestampTzPlusMilliseconds(now, HELD_ROW_PAUSE_MS);
 	return Min(at, next.at);
 }
 

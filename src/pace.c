@@ -40,6 +40,7 @@ static Pace *paces = NULL;
 static Pace *find(int store_id);
 static void take_quota(Pace *pace, const BcResult *result);
 static int	room_of(Pace *pace, TimestampTz now);
+static int	reserved(int total, float reserve);
 
 static Pace *
 find(int store_id)
@@ -123,7 +124,7 @@ room_of(Pace *pace, TimestampTz now)
 		pace->known = false;
 	if (pace->known)
 	{
-		int			usable = pace->left - (int) ceil(pace->total * pace->reserve) - pace->owed;
+		int			usable = pace->left - reserved(pace->total, pace->reserve) - pace->owed;
 
 		most = Min(most, pace->in_flight + usable / PACE_CAPTURE);
 	}
@@ -156,18 +157,24 @@ pace_rooms(QueueRoom **rooms)
 	return n;
 }
 
-TimestampTz
-pace_next_room(void)
+/*
+ * Kept in the ledger by the caller: a worker that leaves meanwhile would
+ * otherwise be followed by one that knows nothing of it, and asks.  A time
+ * longer than the window is a mistake of the store's.
+ */
+int
+pace_used_up_ms(const BcResult *result, float reserve)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz next = DT_NOEND;
+	if (!result->quota.known || result->quota.reset_ms > result->quota.window_ms ||
+		result->quota.left - reserved(result->quota.total, reserve) >= PACE_CAPTURE)
+		return 0;
+	return result->quota.reset_ms;
+}
 
-	for (Pace *pace = paces; pace != NULL; pace = pace->next)
-	{
-		if (pace->in_flight == 0 && room_of(pace, now) == 0)
-			next = Min(next, pace->reset_at);
-	}
-	return next;
+static int
+reserved(int total, float reserve)
+{
+	return (int) ceil(total * reserve);
 }
 
 /* A quarter of jitter either way, so that many workers do not call as one. */

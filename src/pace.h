@@ -35,8 +35,8 @@ extern int	pace_rooms(QueueRoom **rooms);
 /* May one more conversation begin that nobody waits for? */
 extern bool pace_has_room(int store_id);
 
-/* When a store without room will have some; infinity if all have. */
-extern TimestampTz pace_next_room(void);
+/* Did this answer leave less of our share than a capture needs?  Until when, in ms; 0: no. */
+extern int	pace_used_up_ms(const BcResult *result, float reserve);
 
 /* Delay of the n-th failure in a row, in ms: doubles from retry_base to retry_cap. */
 extern int	pace_backoff_ms(int failures);

@@ -37,8 +37,8 @@ static SqlCall settle = SQLCALL("SELECT bcpaid.queue_settle($1, $2::text[], $3, 
 								" $8::numeric, $9, $10, $11, $12, $13)", 13,
 								INT8OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, BOOLOID, BOOLOID,
 								TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID);
-static SqlCall store = SQLCALL("SELECT bcpaid.queue_store($1, $2, $3, $4)", 4,
-							   INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
+static SqlCall store = SQLCALL("SELECT bcpaid.queue_store($1, $2, $3, $4, $5)", 5,
+							   INT4OID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
 static SqlCall unapplied = SQLCALL("SELECT * FROM bcpaid.queue_unapplied($1)", 1, INT4OID);
 static SqlCall applied = SQLCALL("SELECT bcpaid.queue_applied($1, $2, $3, $4)", 4,
 								 INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
@@ -143,15 +143,17 @@ queue_settle(const QueueMove *move)
 }
 
 bool
-queue_store(int store_id, const char *condition, const char *detail, int delay_ms)
+queue_store(int store_id, int generation, const char *condition, const char *detail,
+			int delay_ms)
 {
-	Datum		values[4];
-	char		nulls[4] = {' ', ' ', ' ', ' '};
+	Datum		values[5];
+	char		nulls[5] = {' ', ' ', ' ', ' ', ' '};
 
 	values[0] = Int32GetDatum(store_id);
-	sqlcall_set_text(values, nulls, 1, condition);
-	sqlcall_set_text(values, nulls, 2, detail);
-	values[3] = sqlcall_due_after(delay_ms);
+	values[1] = Int32GetDatum(generation);
+	sqlcall_set_text(values, nulls, 2, condition);
+	sqlcall_set_text(values, nulls, 3, detail);
+	values[4] = sqlcall_due_after(delay_ms);
 	sqlcall_run(&store, values, nulls);
 	return sqlcall_first_bool();
 }

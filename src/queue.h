@@ -28,6 +28,9 @@ typedef struct QueueClaim
 	int			sends;
 	TimestampTz sent_at;
 	int			store_failures; /* in a row, before this conversation */
+	int			generation;		/* of the store's token, and of its resuming */
+	bool		alone;			/* put off before, while its store answered
+								 * others */
 	bool		read_back;		/* this store's first write was read back */
 	float		quota_reserve;
 	bool		has_token;
@@ -97,9 +100,12 @@ extern bool queue_prune(int at_most);
 
 extern void queue_warn(int64 id, const char *warning);
 
-/* Keep what was learned of a store; true if that stops it, and it was not stopped. */
-extern bool queue_store(int store_id, const char *condition, const char *detail,
-						int delay_ms);
+/*
+ * Keep what was learned of a store by a conversation that began in this
+ * generation; true if that stops it, and it was not stopped.
+ */
+extern bool queue_store(int store_id, int generation, const char *condition,
+						const char *detail, int delay_ms);
 
 extern int	queue_unapplied(int at_most, int64 **ids, int **order_ids,
 							int **failures);

@@ -62,6 +62,8 @@ read_claim(QueueClaim *into, HeapTuple row, TupleDesc desc)
 	into->sends = sqlcall_number_of(row, desc, "sends");
 	into->sent_at = is_null ? 0 : DatumGetTimestampTz(sent_at);
 	into->store_failures = sqlcall_number_of(row, desc, "store_failures");
+	into->generation = sqlcall_number_of(row, desc, "generation");
+	into->alone = sqlcall_truth_of(row, desc, "alone");
 	into->read_back = sqlcall_truth_of(row, desc, "read_back");
 	reserve = SPI_getbinval(row, desc, SPI_fnumber(desc, "quota_reserve"), &is_null);
 	into->quota_reserve = DatumGetFloat4(reserve);

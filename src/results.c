@@ -158,15 +158,14 @@ settle_read_back(Job *job)
 
 	job->step = SETTLE_MOVE;
 	queue_attempt(job->claim.id, &job->result);
-	if (verdict == BC_WAIT || verdict == BC_STOP_STORE)
-		return;
 	if (verdict == BC_TAKEN && job->result.status_follows)
 		store.condition = "read_back";
-	else
+	else if (verdict != BC_WAIT && verdict != BC_STOP_STORE)
 	{
 		store.condition = "warning";
 		queue_warn(job->claim.id, job->result.reason);
 	}
+	settle_quota(&job->claim, &job->result, &store);
 	write_store(job, &store);
 }
 
@@ -177,7 +176,7 @@ write_store(const Job *job, const SettleStore *store)
 
 	if (store->condition == NULL)
 		return;
-	if (queue_store(id, store->condition, store->detail, store->delay_ms))
+	if (queue_store(id, job->claim.generation, store->condition, store->detail, store->delay_ms))
 		ereport(LOG,
 				(errmsg("bcpaid stopped store %d: %s", id, store->detail),
 				 errhint("Set a valid token with bcpaid.set_token(), then run SELECT bcpaid.resume(%d).", id)));

@@ -38,30 +38,42 @@ static void after_refused_way(const QueueClaim *claim, QueueMove *move);
 static bool may_write(QueueMove *move);
 static void captured(const BcResult *result, QueueMove *move);
 static void try_again(const QueueClaim *claim, const BcResult *result, QueueMove *move);
+static bool is_stores_fault(const QueueClaim *claim, const BcResult *result);
 static void judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store);
 
 SettleStep
 settle_decide(const QueueClaim *claim, const BcResult *look, const BcResult *result,
 			  TimestampTz asked_at, QueueMove *move, SettleStore *store)
 {
+	SettleStep	step;
+
 	memset(move, 0, sizeof(*move));
 	memset(store, 0, sizeof(*store));
 	move->id = claim->id;
 	move->reason = result->reason[0] != '\0' ? result->reason : NULL;
 	judge_store(claim, result, store);
+	settle_quota(claim, result, store);
 
 	if (result->purpose == BC_SEND)
 	{
 		move->from_states = FROM_SENDING;
-		return after_send(claim, look, result, move);
+		step = after_send(claim, look, result, move);
 	}
-	if (claim->unknown)
+	else if (claim->unknown)
 	{
 		move->from_states = FROM_UNKNOWN;
-		return after_unknown(claim, result, asked_at, move);
+		step = after_unknown(claim, result, asked_at, move);
 	}
-	move->from_states = FROM_CLAIMED;
-	return after_look(claim, result, move);
+	else
+	{
+		move->from_states = FROM_CLAIMED;
+		step = after_look(claim, result, move);
+	}
+
+	/* Not before its store, and after what is new by then. */
+	if (move->delay_ms > 0)
+		move->delay_ms = Max(move->delay_ms, store->delay_ms);
+	return step;
 }
 
 static SettleStep
@@ -275,7 +287,7 @@ try_again(const QueueClaim *claim, const BcResult *result, QueueMove *move)
 {
 	move->to_state = "waiting";
 	move->delay_ms = result->retry_ms > 0 ? result->retry_ms : pace_backoff_ms(claim->failures);
-	if (result->store_unwell || result->throttled || result->requests == 0)
+	if (result->requests == 0 || is_stores_fault(claim, result))
 		return;
 
 	move->failed = true;
@@ -285,6 +297,17 @@ try_again(const QueueClaim *claim, const BcResult *result, QueueMove *move)
 		move->reason = psprintf("gave up after %d tries: %s",
 								claim->failures + 1, result->reason);
 	}
+}
+
+/*
+ * An order that fails again although its store has answered others since is
+ * at fault itself: it must neither hold up its store for ever nor be tried
+ * for ever.
+ */
+static bool
+is_stores_fault(const QueueClaim *claim, const BcResult *result)
+{
+	return result->throttled || (result->store_unwell && !claim->alone);
 }
 
 static void
@@ -300,7 +323,7 @@ judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store)
 		store->condition = "full";
 		store->delay_ms = result->retry_ms;
 	}
-	else if (result->throttled || result->store_unwell)
+	else if (is_stores_fault(claim, result))
 	{
 		store->condition = "unwell";
 		store->delay_ms = result->retry_ms > 0 ? result->retry_ms :
@@ -308,6 +331,17 @@ judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store)
 	}
 	else if (result->purpose == BC_SEND && result->verdict == BC_TAKEN)
 		store->condition = "well";
-	else if (result->purpose != BC_SEND && claim->store_failures > 0)
+	else if (result->purpose != BC_SEND && claim->store_failures > 0 &&
+			 result->requests > 0 && !result->store_unwell)
 		store->condition = "well";
+}
+
+void
+settle_quota(const QueueClaim *claim, const BcResult *result, SettleStore *store)
+{
+	int			used_up_ms = pace_used_up_ms(result, claim->quota_reserve);
+
+	if (used_up_ms > 0 && store->condition == NULL)
+		store->condition = "full";
+	store->delay_ms = Max(store->delay_ms, used_up_ms);
 }

@@ -21,7 +21,7 @@ typedef enum SettleStep
 								 * once more */
 } SettleStep;
 
-/* What to write down of the store itself; condition NULL: nothing. */
+/* What to write down of the store itself; condition NULL: nothing.  It is asked no more before delay_ms. */
 typedef struct SettleStore
 {
 	const char *condition;
@@ -37,5 +37,8 @@ typedef struct SettleStore
 extern SettleStep settle_decide(const QueueClaim *claim, const BcResult *look,
 								const BcResult *result, TimestampTz asked_at,
 								QueueMove *move, SettleStore *store);
+
+/* The quota's part in `store`, whatever else the conversation was about. */
+extern void settle_quota(const QueueClaim *claim, const BcResult *result, SettleStore *store);
 
 #endif							/* BCPAID_SETTLE_H */

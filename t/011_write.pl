@@ -36,42 +36,15 @@ sub plain { my ($name, %expected) = @_; push @cases, { name => $name, method => 
 sub answer { my ($status, %more) = @_; return { do => 'answer', status => $status, %more } }
 sub taken { my ($status, %more) = @_; return answer($status, taken => $true, %more) }
 
-# ---- taken, refused, in use ----
+# ---- taken, or lost: what each answer leads to stands in 060_store_faults.pl ----
 
 plain('taken with 201');
 post('taken with 200', { do => 'pass', status => 200 });
-post("$_", answer($_), refused(qr/the store takes no transactions: HTTP $_/)) for 404, 405, 501;
-post("$_", answer($_), refused(qr/the store refused the capture: HTTP $_/)) for 400, 402, 406, 410, 413, 415, 422, 451;
-post("$_, then taken", answer($_, times => 2), writes => 3) for 409, 423, 429;
-
-# ---- outcome not known: look, and only then write again ----
-
-for my $status (408, 425, 499, 500, 502, 503, 504, 520, 202, 204, 206)
-{
-	post("$_->[0] $status", $_->[1], writes => $_->[2]) for [ 'not taken', answer($status), 2 ], [ 'taken', taken($status), 1 ];
-}
-for my $way ([ 'closed', do => 'drop' ], [ 'reset', do => 'drop', how => 'reset' ], [ 'garbage', do => 'garbage' ],
-	[ 'time-out', do => 'hang', seconds => 5 ])
-{
-	my ($name, %fault) = @$way;
-	post("$name before it was taken", {%fault}, writes => 2);
-	post("$name after it was taken", { %fault, taken => $true });
-	put("$name before it was taken", {%fault}, writes => 2);
-	put("$name after it was taken", { %fault, taken => $true });
-}
 post('three times lost', { do => 'drop', times => 3 }, writes => 4);
 post('taken later, connection lost', { do => 'late', seconds => 0.5 });
 post('taken later, 504 at once', { do => 'late', seconds => 0.7, status => 504 });
 put('taken later, connection lost', { do => 'late', seconds => 0.5 });
-
-# ---- an answer that is not whole ----
-
-post('answer cut off', { do => 'pass', cut => 20 });
 post('answer without its body', { do => 'pass', cut => 0 });
-post('answer too slow', { do => 'pass', drip => { bytes => 5, every_ms => 50 } });
-post('answer of 10 MB', taken(201, shape => 'huge'));
-post('answer of 10 MB, not taken', answer(201, shape => 'huge'), writes => 2);
-post('answer of another type', { do => 'pass', content_type => 'text/html' });
 
 # ---- taken without our marker in the answer: what is shown decides ----
 
@@ -108,11 +81,6 @@ put('from Awaiting Payment', undef, body => $b->[0], status_id => 11);
 put('from Pending', undef, remote => { status_id => 1 }, body => $b->[0], status_id => 11);
 put('digital goods', undef, remote => { order_is_digital => $true }, body => qr/"status_id":10,/, status_id => 10);
 put("never from $_", undef, remote => { status_id => $_ }, writes => 0, refused(qr/only from 1 or 7, not from $_/)) for 2, 3, 8, 9, 10, 11;
-put("$_", answer($_), refused(qr/refused the capture: HTTP $_/)) for 400, 413, 415, 422;
-put("$_", answer($_), refused(qr/takes no status change: HTTP $_/)) for 405, 501;
-put("$_, then taken", answer($_), writes => 2) for 404, 409, 423, 429;
-put("500 not taken", answer(500), writes => 2);
-put("500 taken", taken(500));
 put('200 with another status, taken', taken(200, body => { status_id => 7 }));
 put('200 without a body', taken(200, body => ''));
 

@@ -14,7 +14,7 @@ my @layers = (
 	[ 'utility',     qw(wake) ],
 	[ 'launcher',    qw(guc turn worker) ],
 	[ 'worker',      qw(attachment capture guc http note queue turn wake work) ],
-	[ 'capture',     qw(claim guc job order pace queue results wake work) ],
+	[ 'capture',     qw(claim guc job order queue results wake work) ],
 	[ 'results',     qw(job pace queue settle work) ],
 	[ 'claim',       qw(guc job pace queue reserve work) ],
 	[ 'job',         qw(bigcommerce pace queue reserve settle) ],

@@ -78,6 +78,7 @@ CREATE TABLE bcpaid.store (
     quota_reserve       real NOT NULL DEFAULT 0.1 CHECK (quota_reserve >= 0 AND quota_reserve < 1),
     paused              bool NOT NULL DEFAULT false,
     stopped_reason      text,
+    generation          integer NOT NULL DEFAULT 0,    /* goes up with each token and resume */
     warning             text,
     no_transactions     bool NOT NULL DEFAULT false,
     read_back           bool NOT NULL DEFAULT false,

@@ -43,6 +43,7 @@ COMMENT ON FUNCTION bcpaid.queue_stop(bigint, text) IS 'stop a capture whose ord
 /*
  * Claim what is due, for each store at most as many as there is room for; of
  * one that was not well, only one that goes ahead.
+ * `alone`: since it was put off, its store has answered others well.
  * A capture of unknown outcome stays unknown: only what the store says ends
  * that, so it is looked at even if Odoo has changed its mind.
  */
@@ -51,7 +52,8 @@ RETURNS TABLE (id bigint, order_id integer, store_id integer, store_hash text, r
                unknown boolean, amount text, currency text, tolerance text, marker text,
                approved boolean, absent_reads integer, failures integer, sends integer,
                sent_at timestamptz, strategy text, no_transactions boolean, read_back boolean,
-               offline_methods text, token text, quota_reserve real, store_failures integer, answered boolean)
+               offline_methods text, token text, quota_reserve real, store_failures integer, generation integer,
+               answered boolean, alone boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -108,7 +110,8 @@ BEGIN
            bcpaid.marker(g.store_hash, g.remote_order_id), g.approved, g.absent_reads, g.failures, g.sends, g.sent_at,
            s.strategy, s.no_transactions, s.read_back,
            pg_catalog.array_to_string(s.offline_methods, E'\n'),
-           COALESCE(bcpaid.connector_token(s.id), t.token), s.quota_reserve, s.failures, g.answered
+           COALESCE(bcpaid.connector_token(s.id), t.token), s.quota_reserve, s.failures, s.generation,
+           g.answered, g.state IN ('waiting', 'unknown') AND COALESCE(s.last_success_at > g.changed_at, false)
       FROM going g
       JOIN bcpaid.store s ON s.id = g.store_id
       LEFT JOIN bcpaid.token t ON t.store_id = s.id;

@@ -19,7 +19,8 @@ RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE bcpaid.capture c
-       SET failures = CASE WHEN failed THEN c.failures + 1 ELSE 0 END,
+       SET failures = CASE WHEN failed THEN c.failures + 1
+                           WHEN to_state IN ('waiting', 'unknown') THEN c.failures ELSE 0 END,
            absent_reads = CASE WHEN absent THEN c.absent_reads + 1 ELSE 0 END,
            amount = COALESCE(sent_amount, c.amount),
            currency = COALESCE(sent_currency, c.currency),
@@ -42,15 +43,17 @@ COMMENT ON FUNCTION bcpaid.queue_settle(bigint, text[], text, text, timestamptz,
 
 /*
  * What was learned about a store as a whole; true if that stops it.  Many that
- * fail together are one failure: they count until the next try.
+ * fail together are one failure: they count until the next try.  What was begun
+ * before a person gave a new token, or let the store go on, does not stop it.
  */
-CREATE FUNCTION bcpaid.queue_store(store integer, condition text, detail text, until timestamptz) RETURNS boolean
+CREATE FUNCTION bcpaid.queue_store(store integer, generation integer, condition text, detail text,
+                                   until timestamptz) RETURNS boolean
 LANGUAGE sql AS $$
     UPDATE bcpaid.store s
        SET failures = CASE condition WHEN 'unwell' THEN s.failures + (s.retry_at > pg_catalog.clock_timestamp() IS NOT TRUE)::integer
                                      WHEN 'well' THEN 0 ELSE s.failures END,
-           retry_at = CASE condition WHEN 'unwell' THEN until WHEN 'full' THEN until
-                                     WHEN 'well' THEN NULL ELSE s.retry_at END,
+           retry_at = CASE WHEN until > pg_catalog.clock_timestamp() THEN until
+                           WHEN condition <> 'well' THEN s.retry_at END,
            last_success_at = CASE condition WHEN 'well' THEN pg_catalog.clock_timestamp() ELSE s.last_success_at END,
            stopped_reason = CASE condition WHEN 'stop' THEN detail ELSE s.stopped_reason END,
            no_transactions = s.no_transactions OR condition = 'no_transactions',
@@ -58,10 +61,10 @@ LANGUAGE sql AS $$
            warning = CASE condition WHEN 'warning' THEN detail ELSE s.warning END
       FROM (SELECT b.id, b.stopped_reason IS NULL AS was_open FROM bcpaid.store b
              WHERE b.id = queue_store.store FOR UPDATE) AS before
-     WHERE s.id = before.id
+     WHERE s.id = before.id AND (condition <> 'stop' OR s.generation = queue_store.generation)
     RETURNING condition = 'stop' AND before.was_open
 $$;
-COMMENT ON FUNCTION bcpaid.queue_store(integer, text, text, timestamptz) IS 'write down what was learned about a store';
+COMMENT ON FUNCTION bcpaid.queue_store(integer, integer, text, text, timestamptz) IS 'write down what was learned about a store';
 
 /* Captured at the store, not yet in Odoo. */
 CREATE FUNCTION bcpaid.queue_unapplied(at_most integer) RETURNS TABLE (id bigint, order_id integer, failures integer)

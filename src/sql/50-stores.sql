@@ -114,7 +114,7 @@ BEGIN
     END IF;
     INSERT INTO bcpaid.token AS t (store_id, token) VALUES (keep_token.store_id, new_token)
         ON CONFLICT ON CONSTRAINT token_pkey DO UPDATE SET token = EXCLUDED.token;
-    UPDATE bcpaid.store s SET stopped_reason = NULL, retry_at = NULL, failures = 0
+    UPDATE bcpaid.store s SET stopped_reason = NULL, retry_at = NULL, failures = 0, generation = s.generation + 1
      WHERE s.id = keep_token.store_id;
     PERFORM bcpaid.wake();
 END $$;
@@ -186,7 +186,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.check_store(store_id);
     UPDATE bcpaid.store s
-       SET paused = false, stopped_reason = NULL, warning = NULL, retry_at = NULL, failures = 0
+       SET paused = false, stopped_reason = NULL, warning = NULL, retry_at = NULL, failures = 0,
+           generation = s.generation + 1
      WHERE s.id = resume.store_id;
     PERFORM bcpaid.wake();
 END $$;
