@@ -7,8 +7,13 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "access/xlog.h"
 #include "catalog/pg_control.h"
 #include "common/controldata_utils.h"
+#include "common/file_perm.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
@@ -26,7 +31,9 @@ static shmem_startup_hook_type previous_startup = NULL;
 static Size memory_size(void);
 static void request_memory(void);
 static void attach_memory(void);
+static bool begins_in_silence(void);
 static bool was_shut_down_cleanly(void);
+static bool exists(const char *file);
 
 static Size
 memory_size(void)
@@ -67,17 +74,38 @@ attach_memory(void)
 	{
 		memset(shared, 0, memory_size());
 		shared->lock = &GetNamedLWLockTranche("bcpaid")->lock;
-		shared->unclean = !was_shut_down_cleanly();
+		shared->unclean = begins_in_silence();
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
 
 /*
- * The control file, read before recovery begins, still tells how the server
- * went down.  Anything but a clean shutdown of a primary (a crash, a standby
- * that will be promoted, a restored base backup) may have lost an intent
- * whose request is still on its way.
+ * Anything but the start of a primary that was shut down cleanly may have
+ * lost an intent whose request is still on its way: after a crash, after the
+ * promotion of a standby, also of one made from a server that was shut down
+ * cleanly, as a switchover does, and after a restart in the time of silence
+ * that followed one of these.  A file stands for that time until it is over.
  */
+static bool
+begins_in_silence(void)
+{
+	int			file;
+
+	if (was_shut_down_cleanly() && !exists(SILENCE_FILE) &&
+		!exists(STANDBY_SIGNAL_FILE) && !exists(RECOVERY_SIGNAL_FILE))
+		return false;
+
+	file = open(SILENCE_FILE, O_CREAT | O_WRONLY, pg_file_create_mode);
+	if (file < 0)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not create file \"%s\": %m", SILENCE_FILE)));
+	else
+		close(file);
+	return true;
+}
+
+/* The control file, read before recovery begins, still tells. */
 static bool
 was_shut_down_cleanly(void)
 {
@@ -87,6 +115,13 @@ was_shut_down_cleanly(void)
 
 	pfree(control);
 	return clean;
+}
+
+/* In the data directory, where every server process works. */
+static bool
+exists(const char *file)
+{
+	return access(file, F_OK) == 0;
 }
 
 WakeEntry *

@@ -4,10 +4,10 @@
  *	  The shared memory: which databases have work, and who serves them.
  *
  * Private to wake.c, turn.c and reserve.c, which say what is done with it.
- * Nothing here is durable: after a restart the launcher visits every database
- * once.  Latches are kept as pointers into shared memory (a process's own
- * latch is there) and are taken back, under the lock, before their process
- * goes.
+ * Nothing here is durable, but that a time of silence is not over: after a
+ * restart the launcher visits every database once.  Latches are kept as
+ * pointers into shared memory (a process's own latch is there) and are taken
+ * back, under the lock, before their process goes.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,6 +20,8 @@
 
 #define RESERVED_MAX	4096	/* remote orders in conversation, cluster-wide */
 #define BEING_STARTED	(-1)	/* in place of a worker's pid */
+#define SILENCE_FILE	"bcpaid.silence"	/* in the data directory, during
+											 * one */
 
 typedef struct WakeEntry
 {
@@ -47,9 +49,8 @@ typedef struct WakeShared
 	Latch	   *launcher;
 	bool		overflowed;
 	bool		no_slot;		/* max_worker_processes is used up */
-	bool		unclean;		/* the server came out of crash or archive
-								 * recovery */
-	TimestampTz quarantine_end;
+	bool		unclean;		/* a time of silence is to come, or not over */
+	TimestampTz quarantine_end; /* when it ends; 0: not begun */
 	int			reserved_to;	/* slots of `reserved` ever used */
 	Reservation reserved[RESERVED_MAX];
 	int			n;

@@ -7,12 +7,17 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "guc.h"
 #include "shared.h"
 #include "turn.h"
+
+/* prototypes of private functions */
+static void end_silence(TimestampTz now, TimestampTz *next);
 
 /*
  * The launcher starts when recovery has ended: that is when the time of
@@ -69,6 +74,7 @@ turn_next(Turn *turn, TimestampTz *next)
 	*next = DT_NOEND;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->no_slot = false;
+	end_silence(now, next);
 	for (int i = 0; i < shared->n; i++)
 	{
 		WakeEntry  *entry = &shared->entries[i];
@@ -99,6 +105,21 @@ turn_no_slot(Oid database)
 	if (entry != NULL && entry->worker == BEING_STARTED)
 		entry->worker = 0;
 	LWLockRelease(shared->lock);
+}
+
+/* Once it is over, a restart need not begin it anew. */
+static void
+end_silence(TimestampTz now, TimestampTz *next)
+{
+	if (!shared->unclean)
+		return;
+	if (now < shared->quarantine_end)
+		*next = Min(*next, shared->quarantine_end);
+	else
+	{
+		(void) unlink(SILENCE_FILE);
+		shared->unclean = false;
+	}
 }
 
 /*
