@@ -38,7 +38,7 @@ static const struct
 	[ODOO_EXPLAIN] = {"explain", {INT4OID}, {TEXTOID, BOOLOID, TEXTOID}},
 	[ODOO_RESOLVE] = {"resolve", {INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID}, {INT4OID}},
 	[ODOO_SWEEP] = {"sweep", {INT4OID, INT4OID}, {INT4OID}},
-	[ODOO_APPLY] = {"apply", {INT4OID}, {TEXTOID}},
+	[ODOO_APPLY] = {"apply", {INT4OID, INT8OID}, {TEXTOID}},
 	[ODOO_TOKEN] = {"token", {INT4OID}, {TEXTOID}},
 };
 

@@ -30,6 +30,7 @@ typedef struct Due
 {
 	int64	   *captures;
 	int		   *orders;
+	int64	   *remotes;
 	int		   *failures;
 	int			n;
 } Due;
@@ -38,6 +39,7 @@ typedef struct Apply
 {
 	int64		capture;
 	int			order;
+	int64		remote;
 	int			failures;
 } Apply;
 
@@ -52,14 +54,14 @@ order_apply_due(bool in_haste)
 	static WorkPatience patience;
 	TimestampTz until = in_haste ?
 	TimestampTzPlusMilliseconds(GetCurrentTimestamp(), HASTE_MS) : DT_NOEND;
-	Due			due = {NULL, NULL, NULL, 0};
+	Due			due = {0};
 
 	if (work_try(&patience, "looking for settled captures", find_due, &due) == WORK_FAILED)
 		return false;
 
 	for (int i = 0; i < due.n; i++)
 	{
-		Apply		one = {due.captures[i], due.orders[i], due.failures[i]};
+		Apply		one = {due.captures[i], due.orders[i], due.remotes[i], due.failures[i]};
 
 		CHECK_FOR_INTERRUPTS();
 		if (GetCurrentTimestamp() > until)
@@ -75,7 +77,8 @@ find_due(void *arg)
 {
 	Due		   *due = arg;
 
-	due->n = queue_unapplied(ORDERS_AT_ONCE, &due->captures, &due->orders, &due->failures);
+	due->n = queue_unapplied(ORDERS_AT_ONCE, &due->captures, &due->orders, &due->remotes,
+							 &due->failures);
 }
 
 /* The order and its capture change together, or not at all. */
@@ -83,10 +86,10 @@ static void
 apply(void *arg)
 {
 	Apply	   *one = arg;
-	Datum		order = Int32GetDatum(one->order);
+	Datum		values[2] = {Int32GetDatum(one->order), Int64GetDatum(one->remote)};
 	char	   *outcome;
 
-	odoo_query(ODOO_APPLY, &order, false);
+	odoo_query(ODOO_APPLY, values, false);
 	outcome = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (outcome == NULL)
 		elog(ERROR, "the profile's apply query returned nothing");

@@ -159,7 +159,7 @@ queue_store(int store_id, int generation, const char *condition, const char *det
 }
 
 int
-queue_unapplied(int at_most, int64 **ids, int **order_ids, int **failures)
+queue_unapplied(int at_most, int64 **ids, int **order_ids, int64 **remotes, int **failures)
 {
 	Datum		value = Int32GetDatum(at_most);
 	int			n;
@@ -168,11 +168,13 @@ queue_unapplied(int at_most, int64 **ids, int **order_ids, int **failures)
 	n = SPI_processed;
 	*ids = MemoryContextAlloc(work_context(), sizeof(int64) * Max(n, 1));
 	*order_ids = MemoryContextAlloc(work_context(), sizeof(int) * Max(n, 1));
+	*remotes = MemoryContextAlloc(work_context(), sizeof(int64) * Max(n, 1));
 	*failures = MemoryContextAlloc(work_context(), sizeof(int) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
 		(*ids)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "id");
 		(*order_ids)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "order_id");
+		(*remotes)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "remote_order_id");
 		(*failures)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "failures");
 	}
 	return n;

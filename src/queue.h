@@ -108,7 +108,7 @@ extern bool queue_store(int store_id, int generation, const char *condition,
 						const char *detail, int delay_ms);
 
 extern int	queue_unapplied(int at_most, int64 **ids, int **order_ids,
-							int **failures);
+							int64 **remotes, int **failures);
 extern void queue_applied(int64 id, const char *outcome, const char *detail,
 						  int delay_ms);
 extern TimestampTz queue_next_due(bool may_send, bool *sweep_is_due, bool *is_news);

@@ -318,6 +318,9 @@ judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store)
 		store->condition = "stop";
 	else if (result->verdict == BC_NO_WAY_A)
 		store->condition = "no_transactions";
+	else if (result->purpose == BC_LOOK && result->verdict == BC_REFUSED &&
+			 result->status == 404 && result->requests == 1 && claim->sends > 0)
+		store->condition = "transactions";	/* the 404 before was of the order */
 	else if (result->throttled && result->retry_ms > 0)
 	{
 		store->condition = "full";

@@ -53,22 +53,31 @@ ORDER BY o.id
 $sweep$;
 COMMENT ON FUNCTION bcpaid.sweep_text() IS 'query: the next orders that look worth judging';
 
-/* Never waits: Odoo's row is Odoo's first.  FOR NO KEY UPDATE leaves its child rows free. */
+/*
+ * Never waits: Odoo's row is Odoo's first.  FOR NO KEY UPDATE leaves its child rows free.
+ * An order that got another remote order while this one, $2, was sent is not
+ * Captured by it: its new one would never be taken up.
+ */
 CREATE FUNCTION bcpaid.apply_text(fit jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 SELECT CASE WHEN NOT fit ? 'status_column' THEN
-    'SELECT CASE WHEN EXISTS (SELECT FROM {sale_order} o WHERE o.id = $1::int4) THEN ''own'' ELSE ''gone'' END AS apply'
+    'SELECT CASE WHEN EXISTS (SELECT FROM {elsewhere}) THEN ''elsewhere'' '
+    'WHEN EXISTS (SELECT FROM {sale_order} o WHERE o.id = $1::int4) THEN ''own'' ELSE ''gone'' END AS apply'
 ELSE bcpaid.fill($apply$
-WITH captured AS MATERIALIZED (
+WITH elsewhere AS MATERIALIZED (
+    SELECT FROM {elsewhere}
+), captured AS MATERIALIZED (
     SELECT {value} AS value
 ), held AS MATERIALIZED (
-    SELECT t.id, t.{column} AS status FROM {table} t WHERE t.{order} = $1::int4 FOR NO KEY UPDATE SKIP LOCKED
+    SELECT t.id, t.{column} AS status FROM {table} t
+    WHERE t.{order} = $1::int4 AND NOT EXISTS (SELECT FROM elsewhere) FOR NO KEY UPDATE SKIP LOCKED
 ), written AS (
     UPDATE {table} t SET {column} = v.value
     FROM held h, captured v
     WHERE t.id = h.id AND v.value IS NOT NULL AND h.status IS DISTINCT FROM v.value
 )
 SELECT CASE
+    WHEN EXISTS (SELECT FROM elsewhere) THEN 'elsewhere'
     WHEN (SELECT v.value IS NULL FROM captured v) THEN 'no value'
     WHEN (SELECT count(*) FROM held) < (SELECT count(*) FROM {table} t WHERE t.{order} = $1::int4) THEN 'locked'
     WHEN EXISTS (SELECT FROM held) THEN 'done'
@@ -88,7 +97,7 @@ $apply$,
         ELSE format('%L::%s', fit ->> 'status_captured', fit ->> 'status_type') END))
 END
 $$;
-COMMENT ON FUNCTION bcpaid.apply_text(jsonb) IS 'query: sets the status of one order to Captured, and says done, locked, gone, own or no value';
+COMMENT ON FUNCTION bcpaid.apply_text(jsonb) IS 'query: sets the status of one order to Captured, and says done, locked, gone, elsewhere, own or no value';
 
 /* Payments link to invoices directly, and may have no entry, where this table is (from Odoo 18). */
 CREATE FUNCTION bcpaid.has_payment_links() RETURNS bool
@@ -154,7 +163,7 @@ BEGIN
         'explain', bcpaid.fill(bcpaid.explain_text(), one),
         'resolve', bcpaid.fill(bcpaid.resolve_text(), parts),
         'sweep', bcpaid.fill(bcpaid.sweep_text(), parts),
-        'apply', bcpaid.fill(bcpaid.apply_text(fit), parts),
+        'apply', bcpaid.fill(bcpaid.apply_text(fit), one || '{"elsewhere": "({placed}) k WHERE k.remote_id <> $2::int8"}'),
         'token', CASE WHEN fit ? 'store_token_column' THEN
             format('SELECT cs.%I::text AS token FROM %I.%I cs WHERE cs.id = $1::int4',
                 fit ->> 'store_token_column', fit ->> 'schema', fit ->> 'store_table') END);

@@ -37,12 +37,13 @@ BEGIN
            SET taken_back_at = CASE WHEN j.paid THEN NULL ELSE pg_catalog.clock_timestamp() END
           FROM judged j
          WHERE c.id = j.capture_id AND c.order_id = j.order_id
-           AND c.state IN ('captured', 'applied')
+           AND c.state IN ('sending', 'unknown', 'captured', 'applied')
            AND (c.taken_back_at IS NULL) = (NOT j.paid)
         RETURNING c.id, c.state, c.taken_back_at
     ), told AS (
         INSERT INTO bcpaid.history (capture_id, state, reason, by)
         SELECT id, state, CASE WHEN taken_back_at IS NULL THEN 'the payment is there again'
+                               WHEN state IN ('sending', 'unknown') THEN 'the payment was taken back while it was sent'
                                ELSE 'the payment was taken back after the capture' END, 'worker'
           FROM taken_back
          UNION ALL
@@ -219,6 +220,7 @@ LANGUAGE sql AS $$
     WITH moved AS (
         UPDATE bcpaid.capture
            SET state = to_state, reason = why, due = COALESCE(until, pg_catalog.clock_timestamp()),
+               taken_back_at = CASE WHEN to_state IN ('sending', 'unknown', 'captured', 'applied') THEN taken_back_at END,
                changed_at = pg_catalog.clock_timestamp()
          WHERE id = ANY (captures)
         RETURNING id, state, reason

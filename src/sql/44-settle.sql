@@ -56,7 +56,7 @@ LANGUAGE sql AS $$
                            WHEN condition <> 'well' THEN s.retry_at END,
            last_success_at = CASE condition WHEN 'well' THEN pg_catalog.clock_timestamp() ELSE s.last_success_at END,
            stopped_reason = CASE condition WHEN 'stop' THEN detail ELSE s.stopped_reason END,
-           no_transactions = s.no_transactions OR condition = 'no_transactions',
+           no_transactions = condition <> 'transactions' AND (s.no_transactions OR condition = 'no_transactions'),
            read_back = s.read_back OR condition = 'read_back',
            warning = CASE condition WHEN 'warning' THEN detail ELSE s.warning END
       FROM (SELECT b.id, b.stopped_reason IS NULL AS was_open FROM bcpaid.store b
@@ -67,15 +67,15 @@ $$;
 COMMENT ON FUNCTION bcpaid.queue_store(integer, integer, text, text, timestamptz) IS 'write down what was learned about a store';
 
 /* Captured at the store, not yet in Odoo. */
-CREATE FUNCTION bcpaid.queue_unapplied(at_most integer) RETURNS TABLE (id bigint, order_id integer, failures integer)
+CREATE FUNCTION bcpaid.queue_unapplied(at_most integer) RETURNS TABLE (id bigint, order_id integer, remote_order_id bigint, failures integer)
 LANGUAGE sql AS $$
-    SELECT id, order_id, failures FROM bcpaid.capture
+    SELECT id, order_id, remote_order_id, failures FROM bcpaid.capture
      WHERE state = 'captured' AND due <= pg_catalog.clock_timestamp() AND bcpaid.judging_problem() IS NULL
      ORDER BY due LIMIT at_most
 $$;
 COMMENT ON FUNCTION bcpaid.queue_unapplied(integer) IS 'captures whose order is still to be set to Captured';
 
-/* How applying went: done, own (the status is kept by us), locked, gone, or failed. */
+/* How applying went: done, own (the status is kept by us), locked, gone, elsewhere (linked to another remote order), or failed. */
 CREATE FUNCTION bcpaid.queue_applied(capture bigint, outcome text, detail text, until timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -84,9 +84,13 @@ BEGIN
         SELECT c.order_id, 'Captured' FROM bcpaid.capture c WHERE c.id = queue_applied.capture
             ON CONFLICT (order_id) DO UPDATE SET payment_status = EXCLUDED.payment_status;
     END IF;
-    IF outcome IN ('done', 'own', 'gone') THEN
+    IF outcome = 'elsewhere' THEN
+        PERFORM bcpaid.queue_warn(capture, 'captured, but the order is linked to another remote order now');
+    END IF;
+    IF outcome IN ('done', 'own', 'gone', 'elsewhere') THEN
         PERFORM bcpaid.queue_move(ARRAY[capture], 'applied',
-                                  CASE outcome WHEN 'gone' THEN 'the order was deleted in Odoo' ELSE (
+                                  CASE outcome WHEN 'gone' THEN 'the order was deleted in Odoo'
+                                               WHEN 'elsewhere' THEN 'the order is linked to another remote order now' ELSE (
                                       SELECT h.reason FROM bcpaid.history h
                                        WHERE h.capture_id = capture AND h.state = 'captured'
                                        ORDER BY h.at DESC LIMIT 1) END,

@@ -41,7 +41,7 @@ SELECT bcpaid.set_store(1, hash => 'ours', mark_order_as_paid => true);
 SELECT fixture.paid_order(100, NULL) AS first \gset
 UPDATE sale_order SET mk_instance_id = 1, mk_id = '218' WHERE id = :first;
 SELECT store_hash, can_mark, failed FROM bcpaid.judge(ARRAY[:first]);
-SELECT fixture.apply(:first), bcpaid.connector_token(1);
+SELECT fixture.apply(:first, '1') AS other, fixture.apply(:first), bcpaid.connector_token(1);
 INSERT INTO bcpaid.link (order_id, payment_status) VALUES (:first, 'Captured');
 SELECT failed FROM bcpaid.judge(ARRAY[:first]);
 ROLLBACK;
@@ -71,7 +71,7 @@ SELECT detail LIKE 'remote order % is also carried by S%' AS named FROM bcpaid_w
 SELECT condition, detail FROM bcpaid_why_not(:first) WHERE NOT met;
 UPDATE sale_order SET state = 'cancel' WHERE id = :third;
 SELECT bcpaid_can_mark(:second), bcpaid.unswept(0, 1000000) = :first AS swept;
-SELECT fixture.apply(:second);
+SELECT fixture.apply(:second, '1') AS other, fixture.apply(:second);
 SELECT bigcommerce_payment_status FROM sale_order WHERE id = :second;
 ROLLBACK;
 
@@ -88,7 +88,7 @@ INSERT INTO bigcommerce_order_binding (instance_id, sale_order_id, bigcommerce_o
 VALUES (1, :first, '0301'), (1, :first, '301'), (1, :second, '302'), (1, :second, '303'), (1, :third, '302');
 SELECT store_hash, remote_order_id, can_mark, failed FROM bcpaid.judge(ARRAY[:first, :second, :third]) ORDER BY order_id;
 SELECT detail FROM bcpaid_why_not(:second) WHERE NOT met;
-SELECT fixture.apply(:first), bcpaid.connector_token(1);
+SELECT fixture.apply(:first, '1') AS other, fixture.apply(:first), bcpaid.connector_token(1);
 SELECT count(*) FROM bcpaid.unswept(0, 1000000);
 SELECT indexrelid::regclass FROM pg_index WHERE indexrelid::regclass::text LIKE 'bcpaid\_%' ORDER BY 1;
 ROLLBACK;

@@ -152,9 +152,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION fixture.set_payment IS 'changes the state of a payment, where payments have one';
 
-CREATE FUNCTION fixture.apply(order_id int) RETURNS text
+CREATE FUNCTION fixture.apply(order_id int, remote text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN (SELECT q ->> 'apply' FROM bcpaid.attachment a, bcpaid.as_owner(a.apply, order_id::text) q);
+    RETURN (SELECT q ->> 'apply' FROM bcpaid.attachment a, bcpaid.as_owner(a.apply, order_id::text, remote) q);
 END $$;
 COMMENT ON FUNCTION fixture.apply IS 'sets an order to Captured, as the worker does, and says what came of it';
