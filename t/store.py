@@ -34,6 +34,7 @@ def arguments(words):
     parser.add_argument("--demo", action="store_true", help="one store, demo, with some orders")
     parser.add_argument("--latency-ms", type=float, default=0, help="each answer takes that much longer")
     parser.add_argument("--keep", type=int, default=10_000, help="how many requests the log remembers")
+    parser.add_argument("--seed", type=int, help="of the faults that come by chance")
     parser.add_argument("--exit-with-stdin", action="store_true",
                         help="end when standard input closes or the parent process dies")
     chosen = parser.parse_args(words)
@@ -89,7 +90,7 @@ def wait_for_end(signals, with_stdin, parent):
 
 
 def make_server(chosen):
-    world = World(keep=chosen.keep)
+    world = World(keep=chosen.keep, seed=chosen.seed)
     world.latency_ms = chosen.latency_ms
     if chosen.demo:
         make_demo(world)

@@ -107,12 +107,12 @@ def run(*words):
 
 
 @contextlib.contextmanager
-def store_in(directory):
-    """The sandbox store; yields what it says of itself: port, url, ca, control."""
+def store_in(directory, *options):
+    """The sandbox store; yields what it says of itself: port, url, ca, control, pid."""
     os.makedirs(directory)
     ready = os.path.join(directory, "ready")
     process = subprocess.Popen([sys.executable, os.path.join(HERE, "..", "store.py"), "--tls-dir", directory,
-                                "--ready-file", ready, "--exit-with-stdin"],
+                                "--ready-file", ready, "--exit-with-stdin", *options],
                                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + TIMEOUT_S

@@ -265,7 +265,7 @@ def _faults(server, path, spec, query):
         return [fault.summary() for fault in server.world.faults]
 
 
-@_route("POST", r"/sandbox/faults", "{match, after, times, do, ...} or a list of them")
+@_route("POST", r"/sandbox/faults", "{match, chance, after, times, do, ...} or a list of them")
 def _faults_post(server, path, spec, query):
     made = [faults.add(server.world, one) for one in (spec if isinstance(spec, list) else [spec])]
     return 201, {"ids": [fault.number for fault in made], "id": made[-1].number if made else None}

@@ -1,9 +1,9 @@
-"""Which misbehaviour is due for a request: an ordered list of {match, after, times, do, ...}."""
+"""Which misbehaviour is due for a request: an ordered list of {match, chance, after, times, do, ...}."""
 
 from .errors import shaped
 from .match import SpecError, compiled, only_keys
 
-COMMON = ("match", "after", "times", "do", "latency_ms")
+COMMON = ("match", "chance", "after", "times", "do", "latency_ms")
 # How an answer may be spoilt on its way, whatever made it.
 SPOIL = ("headers", "without", "header_case", "close", "drip", "cut")
 BODY = ("status", "shape", "body", "body_base64", "content_type")
@@ -21,7 +21,7 @@ CHOICES = {"how": ("close", "reset"), "then": ("close", "answer"), "header_case"
 
 
 class Fault:
-    """One entry of the list. `times` counts down; "forever" does not."""
+    """One entry of the list. `times` counts down; "forever" does not. `chance`: of those that match, so many."""
 
     def __init__(self, number, spec):
         do = spec.get("do") if isinstance(spec, dict) else None
@@ -38,6 +38,7 @@ class Fault:
         self.number, self.spec, self.do = number, spec, do
         self.matches = compiled(spec.get("match"))
         self.left, self.after, self.used = _times(spec), spec.get("after", 0), 0
+        self.chance = _chance(spec)
 
     def get(self, name, default=None):
         return self.spec.get(name, default)
@@ -56,6 +57,13 @@ def _times(spec):
     raise SpecError(f'fault: times is a positive number or "forever", not {times!r}')
 
 
+def _chance(spec):
+    chance = spec.get("chance", 1)
+    if isinstance(chance, (int, float)) and 0 < chance <= 1:
+        return chance
+    raise SpecError(f"fault: chance is above 0 and at most 1, not {chance!r}")
+
+
 def add(world, spec):
     with world.changed:
         fault = Fault(world.next_fault, spec)
@@ -70,7 +78,7 @@ def due(world, entry):
         return None
     with world.changed:
         for fault in world.faults:
-            if fault.left <= 0 or not fault.matches(entry):
+            if fault.left <= 0 or not fault.matches(entry) or world.random.random() >= fault.chance:
                 continue
             if fault.after > 0:
                 fault.after -= 1

@@ -129,6 +129,13 @@ class SpoiltAnswers(SandboxCase):
         self.assertEqual(self.get().status, 200)
         self.wait(connections={"at_most": 0})
 
+    def test_busy_connections_too_but_not_who_asks_for_it(self):
+        self.fault("hang")
+        hanging = InBackground(self, "GET", ORDER)
+        self.wait(held=1)
+        self.assertEqual(self.steer("POST", "/sandbox/disconnect", {"all": True})["closed"], 1)
+        self.assertIsInstance(hanging.result(), Exception)
+
     def test_idle_connections_are_closed_on_order(self):
         self.get()
         self.wait(connections=1, idle=True)
@@ -264,6 +271,11 @@ class Matching(SandboxCase):
         self.assertEqual(self.post().status, 201)
         self.assertEqual(self.post(gateway_transaction_id="marker-2").status, 418)
 
+    def test_by_chance(self):
+        self.fault("answer", status=500, chance=0.5, times="forever")
+        seen = [self.get().status for _ in range(60)]
+        self.assertTrue(5 < seen.count(500) < 55 and seen.count(200) == 60 - seen.count(500), seen)
+
     def test_times_and_after(self):
         self.fault("answer", status=500, after=1, times=2)
         self.assertEqual([self.get().status for _ in range(4)], [200, 500, 500, 200])
@@ -280,7 +292,7 @@ class Matching(SandboxCase):
         for spec in ({"do": "dance"}, {}, {"do": "drop", "time": 2}, {"do": "drop", "times": 0},
                      {"do": "drop", "match": {"url": "/"}}, {"do": "drop", "match": {"path": "("}},
                      {"do": "answer", "shape": "round"}, {"do": "redirect"}, {"do": "hang", "then": "sing"},
-                     {"do": "drop", "how": "softly"}, []):
+                     {"do": "drop", "how": "softly"}, {"do": "drop", "chance": 0}, []):
             with self.subTest(spec=spec):
                 reply = self.try_steer("POST", "/sandbox/faults", spec)
                 self.assertEqual(reply.status, 201 if spec == [] else 400)

@@ -39,13 +39,16 @@ class Server:
             pass
         self.listener.close()
         self.world.release()
-        self.disconnect(idle_only=False)
+        self._close(list(self.world.connections.values()))
 
     def disconnect(self, idle_only=True):
         """Closes the store's connections, as an edge does with idle ones; returns how many."""
         with self.world.changed:
             chosen = [one for one in self.world.connections.values()
-                      if not (idle_only and (one["busy"] or not one["api"]))]
+                      if one["api"] and not (idle_only and one["busy"])]
+        return self._close(chosen)
+
+    def _close(self, chosen):
         for one in chosen:
             try:
                 # Not the method of SSLSocket: that one would pull the TLS state from under its thread.

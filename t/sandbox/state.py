@@ -1,6 +1,7 @@
 """What the sandbox knows: stores, their orders, and what happened. One lock over all of it."""
 
 import collections
+import random
 import threading
 import time
 
@@ -80,13 +81,14 @@ def masked(text, tokens):
 class World:
     """Everything. `changed` is notified after each change, so that a wait needs no polling."""
 
-    def __init__(self, keep=10_000):
+    def __init__(self, keep=10_000, seed=None):
         self.changed = threading.Condition(threading.RLock())
         self.stores, self.faults, self.held = {}, [], []
         self.log = collections.deque(maxlen=keep)
         self.violations, self.doubles, self.tls_failed = [], [], []
         self.latency_ms, self.last, self.opened, self.next_fault = 0, 0, 0, 1
         self.connections, self.handshake = {}, "normal"
+        self.random = random.Random(seed)
 
     def reset(self, keep_stores=False):
         """Forgets what happened, and the stores too unless they are to stay; lets go what is held."""
