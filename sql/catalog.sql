@@ -49,12 +49,17 @@ SELECT p.oid::regprocedure AS function, p.proconfig FROM pg_proc p JOIN pg_temp.
 WHERE m.classid = 'pg_proc'::regclass AND p.prosecdef
   AND NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}' ORDER BY 1;
 
+\echo == SECURITY DEFINER in a language that does not keep the extension from being replaced: none
+SELECT p.oid::regprocedure AS function FROM pg_proc p JOIN pg_temp.member m ON m.objid = p.oid
+WHERE m.classid = 'pg_proc'::regclass AND p.prosecdef
+  AND p.prolang <> (SELECT l.oid FROM pg_language l WHERE l.lanname = 'bcpaid') ORDER BY 1;
+
 \echo == may be called by somebody, and neither pins a path nor qualifies its names: none
 -- Whoever calls these chooses the path: every function named in a body must be qualified.
 SELECT p.oid::regprocedure AS function, f.word AS calls
 FROM pg_proc p
 JOIN pg_temp.member m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass
-JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
+JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql', 'bcpaid')
 CROSS JOIN LATERAL regexp_matches(coalesce(p.prosrc, ''), '(?<![\w.])([a-z_]\w*)\s*\(', 'g') w
 CROSS JOIN LATERAL (SELECT w[1]) f (word)
 WHERE NOT coalesce(p.proconfig, '{}') @> '{"search_path=pg_catalog, pg_temp"}'
@@ -124,6 +129,13 @@ FROM pg_temp.member m JOIN pg_class c ON c.oid = m.objid AND m.classid = 'pg_cla
 LEFT JOIN (SELECT unnest(extconfig) AS oid, unnest(extcondition) AS condition FROM pg_extension WHERE extname = 'bcpaid') x
     ON x.oid = c.oid
 WHERE c.relkind IN ('r', 'S') ORDER BY 1;
+-- What pg_write_all_data may write, a guard or row security protects; but the inbox.
+SELECT c.oid::regclass AS writable_by_pg_write_all_data FROM pg_temp.member m JOIN pg_class c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass
+WHERE c.relkind = 'r' AND NOT c.relrowsecurity
+  AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'bcpaid.guard()'::regprocedure);
+-- Statistics are rows of another table, which pg_read_all_data reads.
+SELECT attrelid::regclass AS table FROM pg_attribute WHERE attrelid IN ('bcpaid.token'::regclass, 'bcpaid.token_inbox'::regclass)
+AND attname = 'token' AND attstattarget = 0 ORDER BY 1;
 -- What the owner of the database may write, a backup carries, the guard protects; but the inbox.
 SELECT c.oid::regclass AS writable_and_unguarded FROM pg_class c, aclexplode(c.relacl) a
 WHERE c.relnamespace = 'bcpaid'::regnamespace AND c.relkind = 'r' AND a.grantee = 'pg_database_owner'::regrole

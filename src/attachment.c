@@ -115,7 +115,7 @@ load(void)
 		MemoryContextDelete(cached.context);
 	memset(&cached, 0, sizeof(cached));
 
-	schema = get_namespace_oid("bcpaid", true);
+	schema = elevate_schema();
 	if (OidIsValid(schema))
 		cached.table = get_relname_relid("attachment", schema);
 	if (!OidIsValid(cached.table))

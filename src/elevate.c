@@ -7,15 +7,75 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_namespace.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "elevate.h"
 
 /* prototypes of private functions */
+static Relation hold(void);
 static void begin(Elevation *saved, Oid user, int more_context);
 static void set(const char *name, const char *value);
+
+PG_FUNCTION_INFO_V1(bcpaid_call_handler);
+
+/*
+ * The language of our SECURITY DEFINER functions: PL/pgSQL, with the
+ * extension held from before the first name is looked up.  It must be a
+ * language: whatever a function's body calls, it calls by name.
+ */
+Datum
+bcpaid_call_handler(PG_FUNCTION_ARGS)
+{
+	static PGFunction plpgsql = NULL;
+	Relation	ours = hold();
+	Datum		result;
+
+	if (plpgsql == NULL)
+		plpgsql = load_external_function("$libdir/plpgsql", "plpgsql_call_handler", true, NULL);
+	result = plpgsql(fcinfo);
+	table_close(ours, NoLock);
+	return result;
+}
+
+/* Ours belongs to a superuser, and nobody else may make anything in it. */
+Oid
+elevate_schema(void)
+{
+	Oid			schema = get_namespace_oid("bcpaid", true);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	if (!superuser_arg(((Form_pg_namespace) GETSTRUCT(tuple))->nspowner))
+		schema = InvalidOid;
+	ReleaseSysCache(tuple);
+	return schema;
+}
+
+/*
+ * The lock keeps other sessions from dropping the extension, the open
+ * relation (CheckTableNotInUse) this one.  An ERROR lets go of both.
+ */
+static Relation
+hold(void)
+{
+	Oid			schema = elevate_schema();
+	Oid			table = OidIsValid(schema) ? get_relname_relid("attachment", schema) : InvalidOid;
+
+	if (!OidIsValid(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("the extension bcpaid is gone")));
+	return table_open(table, AccessShareLock);
+}
 
 void
 elevate_up(Elevation *saved)
@@ -33,14 +93,9 @@ elevate_down(Elevation *saved, Oid owner)
 }
 
 void
-elevate_fence(Elevation *saved)
-{
-	begin(saved, GetUserId(), 0);
-}
-
-void
 elevate_end(const Elevation *saved)
 {
+	table_close(saved->ours, NoLock);
 	AtEOXact_GUC(false, saved->guc_level);
 	SetUserIdAndSecContext(saved->user, saved->sec_context);
 }
@@ -52,6 +107,7 @@ elevate_end(const Elevation *saved)
 static void
 begin(Elevation *saved, Oid user, int more_context)
 {
+	saved->ours = hold();
 	GetUserIdAndSecContext(&saved->user, &saved->sec_context);
 	saved->guc_level = NewGUCNestLevel();
 	SetUserIdAndSecContext(user, saved->sec_context | more_context);

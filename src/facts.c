@@ -10,6 +10,8 @@
 #include "postgres.h"
 
 #include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 
 #include "odoo.h"
@@ -71,6 +73,8 @@ bcpaid_connector_token(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	char	   *token = NULL;
 
+	if (!superuser())			/* default privileges may have granted it */
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, "connector_token");
 	SPI_connect();
 	if (attachment_text(ODOO_TOKEN) != NULL)
 	{

@@ -100,6 +100,7 @@ set_security(HttpTransfer *transfer, const HttpTarget *target)
 	SETOPT(transfer, CURLOPT_PROXY_CAINFO, target->ca_file);
 	SETOPT(transfer, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_S);
 	SETOPT(transfer, CURLOPT_PROXY, target->proxy);
+	SETOPT(transfer, CURLOPT_NOPROXY, "");
 	SETOPT(transfer, CURLOPT_HEADEROPT, (long) CURLHEADER_SEPARATE);
 	SETOPT(transfer, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SETOPT(transfer, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);

@@ -126,6 +126,8 @@ bcpaid_as_owner(PG_FUNCTION_ARGS)
 	char	   *nulls;
 	int			nargs;
 
+	if (!superuser())			/* default privileges may have granted it */
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, "as_owner");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
 					  &values, &are_null, &nargs);

@@ -8,9 +8,12 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "parser/parse_coerce.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "elevate.h"
@@ -44,6 +47,7 @@ static const struct
 
 /* prototypes of private functions */
 static Oid	owner_or_error(void);
+static Oid	owner_of_database(void);
 static SPIPlanPtr plan_of(OdooQuery query);
 static void check_result(OdooQuery query, TupleDesc desc);
 
@@ -114,6 +118,10 @@ check_result(OdooQuery query, TupleDesc desc)
 				 errhint("Run SELECT bcpaid.attach() again.")));
 }
 
+/*
+ * Never down to a superuser, but where every owner is one (as in Odoo's own
+ * container images): what a lesser role planted would rise with us.
+ */
 static Oid
 owner_or_error(void)
 {
@@ -124,6 +132,25 @@ owner_or_error(void)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("this database has no table \"sale_order\""),
 				 errhint("bcpaid works in an Odoo database with the Sales and Invoicing apps installed.")));
+	if (superuser_arg(owner) && !superuser_arg(owner_of_database()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("table \"sale_order\" belongs to a superuser, and this database does not"),
+				 errdetail("Whatever the database's owner planted would run with a superuser's rights."),
+				 errhint("Give Odoo's tables to the role that Odoo works as, with ALTER TABLE ... OWNER TO.")));
+	return owner;
+}
+
+static Oid
+owner_of_database(void)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
+	ReleaseSysCache(tuple);
 	return owner;
 }
 

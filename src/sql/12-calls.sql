@@ -3,6 +3,17 @@
  * ones in schema bcpaid are called by our own SQL only, unless granted below.
  */
 
+/*
+ * The language of every SECURITY DEFINER function: PL/pgSQL that first makes
+ * sure of the extension, and keeps it (see elevate.h).  Bodies call by name, and
+ * who owns the database may drop the extension and make a schema bcpaid himself.
+ */
+CREATE FUNCTION bcpaid.call_handler() RETURNS language_handler
+    AS 'MODULE_PATHNAME', 'bcpaid_call_handler' LANGUAGE C;
+COMMENT ON FUNCTION bcpaid.call_handler() IS 'runs a function in PL/pgSQL, with the extension kept from being dropped';
+CREATE LANGUAGE bcpaid HANDLER bcpaid.call_handler VALIDATOR pg_catalog.plpgsql_validator;
+COMMENT ON LANGUAGE bcpaid IS 'PL/pgSQL for SECURITY DEFINER functions of bcpaid: what they call is bcpaid''s, or nothing runs';
+
 CREATE FUNCTION @extschema@.bcpaid_can_mark(order_id integer) RETURNS boolean
     AS 'MODULE_PATHNAME', 'bcpaid_can_mark'
     LANGUAGE C STABLE PARALLEL RESTRICTED COST 100;

@@ -169,7 +169,7 @@ RETURN fit -> 'missing' = '[]' AND coalesce((fit ->> 'stores')::bigint > 0, true
 COMMENT ON FUNCTION bcpaid.fits(jsonb) IS 'nothing is missing, and the connector has a BigCommerce store';
 
 CREATE FUNCTION bcpaid.detect(OUT profile text, OUT fits bool, OUT evidence text) RETURNS SETOF record
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.check_owner();
     RETURN QUERY

@@ -232,7 +232,7 @@ COMMENT ON FUNCTION bcpaid.report_attachment(jsonb, int, int) IS 'says what atta
  * they give up soon.
  */
 CREATE FUNCTION bcpaid.attach(profile text DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $$
 DECLARE
     chosen text;
     fit jsonb;

@@ -48,7 +48,7 @@ END $$;
 COMMENT ON FUNCTION bcpaid.drop_own_columns(jsonb) IS 'drops the columns of profile native that are empty and no field of an addon';
 
 CREATE FUNCTION bcpaid.detach() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS $$
 DECLARE
     fit jsonb;
     t record;

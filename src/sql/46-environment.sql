@@ -80,13 +80,14 @@ END $$;
 COMMENT ON FUNCTION bcpaid.environment_problem() IS 'why nothing may be sent from this database, NULL if it may';
 
 CREATE FUNCTION bcpaid.environment_is_confirmed() RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT bcpaid.environment_problem() IS NULL
-$$;
+LANGUAGE bcpaid STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN bcpaid.environment_problem() IS NULL;
+END $$;
 COMMENT ON FUNCTION bcpaid.environment_is_confirmed() IS 'may this database send?';
 
 CREATE FUNCTION bcpaid.confirm_environment() RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     here jsonb;
 BEGIN
@@ -108,13 +109,14 @@ COMMENT ON FUNCTION bcpaid.confirm_environment() IS
 
 /*
  * The ledger is written by us alone once the environment is confirmed: until
- * then a restore, which runs as Odoo's role, must be able to load it.
+ * then a restore, which runs as Odoo's role, must be able to load it.  What is
+ * in no backup nobody else ever writes: members of pg_write_all_data could.
  */
 CREATE FUNCTION bcpaid.guard() RETURNS trigger
 LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
-        OR NOT EXISTS (SELECT FROM bcpaid.environment) THEN
+        OR TG_TABLE_NAME NOT IN ('progress', 'environment') AND NOT EXISTS (SELECT FROM bcpaid.environment) THEN
         RETURN NULL;
     END IF;
     RAISE EXCEPTION 'table bcpaid.% is written by bcpaid only', TG_TABLE_NAME
@@ -127,8 +129,29 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY '{profile,attachment,store,candidate,capture,history,attempt,baseline,link}'::text[] LOOP
+    FOREACH name IN ARRAY '{profile,attachment,store,candidate,capture,history,attempt,baseline,link,progress,environment}'::text[] LOOP
         EXECUTE pg_catalog.format('CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON bcpaid.%I'
                        ' FOR EACH STATEMENT EXECUTE FUNCTION bcpaid.guard()', name);
     END LOOP;
 END $$;
+
+/*
+ * A restore loads queries, and they run as the owner of sale_order: so whoever
+ * loads them must be able to act as that role anyway.
+ */
+CREATE FUNCTION bcpaid.guard_queries() RETURNS trigger
+LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT coalesce(pg_has_role((
+        SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = NEW.odoo_schema AND c.relname = 'sale_order'), 'USAGE'),
+        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)) THEN
+        RAISE EXCEPTION 'must be owner of %.sale_order', NEW.odoo_schema
+            USING ERRCODE = 'insufficient_privilege', DETAIL = 'The queries in bcpaid.attachment run as that role.',
+                  HINT = 'Restore as the role that Odoo works as, or run SELECT bcpaid.attach() as that role.';
+    END IF;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION bcpaid.guard_queries() IS 'trigger: queries are loaded only by who can act as the role that they run as';
+CREATE TRIGGER guard_queries BEFORE INSERT OR UPDATE ON bcpaid.attachment
+    FOR EACH ROW EXECUTE FUNCTION bcpaid.guard_queries();

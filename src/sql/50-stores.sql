@@ -8,7 +8,7 @@ CREATE FUNCTION bcpaid.set_store(store_id integer DEFAULT NULL, name text DEFAUL
                                  payment_states text[] DEFAULT NULL, offline_methods text[] DEFAULT NULL,
                                  tolerance numeric DEFAULT NULL, strategy text DEFAULT NULL,
                                  quota_reserve real DEFAULT NULL) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     clean_hash text := lower(btrim(set_store.hash));
     was_on boolean;
@@ -121,7 +121,7 @@ END $$;
 COMMENT ON FUNCTION bcpaid.keep_token(integer, text) IS 'store a token and let its store go on';
 
 CREATE FUNCTION bcpaid.set_token(store_id integer, token text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.check_owner();
     PERFORM bcpaid.keep_token(store_id, token);
@@ -132,7 +132,7 @@ COMMENT ON FUNCTION bcpaid.set_token(integer, text) IS
     'set the access token of a store; warns, because the statement may be logged; SQLSTATE 22023 for a bad token, 42704 for an unknown store';
 
 CREATE FUNCTION bcpaid.set_token_from_file(store_id integer, path text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.check_owner();
     IF NOT pg_has_role(bcpaid.caller()::oid, 'pg_read_server_files', 'USAGE') THEN
@@ -149,7 +149,7 @@ COMMENT ON FUNCTION bcpaid.set_token_from_file(integer, text) IS
  * COPY reads a row quotes the whole line, to the client and into the log.
  */
 CREATE FUNCTION bcpaid.take_tokens() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.keep_token(CASE WHEN g.store_id::text ~ '^ *[0-9]{1,9} *$' THEN g.store_id::text::integer END, g.token)
        FROM given g;
@@ -174,7 +174,7 @@ END $$;
 COMMENT ON FUNCTION bcpaid.check_store(integer) IS 'raises 42704 unless there is this store';
 
 CREATE FUNCTION bcpaid.pause(store_id integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.check_store(store_id);
     UPDATE bcpaid.store s SET paused = true WHERE s.id = pause.store_id;
@@ -182,7 +182,7 @@ END $$;
 COMMENT ON FUNCTION bcpaid.pause(integer) IS 'send nothing to a store until resume; payments are noted meanwhile; SQLSTATE 42704 for an unknown store';
 
 CREATE FUNCTION bcpaid.resume(store_id integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.check_store(store_id);
     UPDATE bcpaid.store s
@@ -210,7 +210,7 @@ END $$;
 COMMENT ON FUNCTION bcpaid.store_hash(integer) IS 'the hash of a store, from the connector''s row or from ours';
 
 CREATE FUNCTION bcpaid.want_test(store_id integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     problem text := bcpaid.environment_problem();
 BEGIN

@@ -25,7 +25,7 @@ END $$;
 COMMENT ON FUNCTION bcpaid.move_by_hand(bigint, text[], text, text, text) IS 'move a capture because a person says so';
 
 CREATE FUNCTION bcpaid.retry(capture bigint) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.move_by_hand(capture, '{refused,held,cancelled,waiting,queued}', 'queued', 'retry', 'retry');
     UPDATE bcpaid.capture c SET failures = 0, approved = false WHERE c.id = retry.capture;
@@ -34,7 +34,7 @@ COMMENT ON FUNCTION bcpaid.retry(bigint) IS
     'try a refused, held, cancelled or waiting capture again, now; SQLSTATE 55000 in another state, 42704 if unknown';
 
 CREATE FUNCTION bcpaid.retry_store(store_id integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     moved integer;
 BEGIN
@@ -51,7 +51,7 @@ COMMENT ON FUNCTION bcpaid.retry_store(integer) IS
     'the store is well again: resume it and retry all its refused and waiting captures; returns how many; SQLSTATE 42704 for an unknown store';
 
 CREATE FUNCTION bcpaid.approve(capture bigint) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.move_by_hand(capture, '{held}', 'queued', 'approved', 'approve');
     UPDATE bcpaid.capture c SET failures = 0, approved = true WHERE c.id = approve.capture;
@@ -60,7 +60,7 @@ COMMENT ON FUNCTION bcpaid.approve(bigint) IS
     'send a held capture all the same: a person has seen why it was held; SQLSTATE 55000 in another state, 42704 if unknown';
 
 CREATE FUNCTION bcpaid.cancel(capture bigint) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.move_by_hand(capture, '{queued,claimed,waiting,refused,held}', 'cancelled', 'cancelled by hand', 'cancel');
 END $$;
@@ -68,7 +68,7 @@ COMMENT ON FUNCTION bcpaid.cancel(bigint) IS
     'send nothing for this capture, not even after another payment; not possible while it is being sent: SQLSTATE 55000';
 
 CREATE FUNCTION bcpaid.settle_by_hand(capture bigint, reason text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF coalesce(btrim(reason), '') = '' THEN
         RAISE EXCEPTION 'a reason is needed'
@@ -81,7 +81,7 @@ COMMENT ON FUNCTION bcpaid.settle_by_hand(bigint, text) IS
     'somebody captured the order in the control panel: nothing is sent, Odoo''s status follows; SQLSTATE 55000 in another state, 22023 without a reason';
 
 CREATE FUNCTION bcpaid.sweep() RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     first bigint := 0;
     ids integer[];
@@ -103,7 +103,7 @@ COMMENT ON FUNCTION bcpaid.sweep() IS 'look through all orders for payments that
 CREATE FUNCTION bcpaid.backfill(since date, dry_run boolean DEFAULT true,
                                 OUT order_id integer, OUT store_id integer, OUT remote_order_id bigint,
                                 OUT amount numeric, OUT currency text, OUT capture bigint) RETURNS SETOF record
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     who text := bcpaid.caller()::text;
@@ -130,7 +130,7 @@ COMMENT ON FUNCTION bcpaid.backfill(date, boolean) IS
 /* ---- waiting for the end ---- */
 
 CREATE FUNCTION bcpaid.capture_state(capture bigint, OUT state text, OUT reason text, OUT is_new boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     SELECT c.state, c.reason, c.xmin::text = (pg_current_xact_id_if_assigned()::text::bigint % 4294967296)::text
       INTO state, reason, is_new

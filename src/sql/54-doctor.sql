@@ -127,10 +127,12 @@ $$;
 COMMENT ON FUNCTION bcpaid.doctor_stores() IS 'part of doctor(): stores and captures';
 
 CREATE FUNCTION bcpaid.doctor() RETURNS TABLE ("check" text, ok boolean, detail text, hint text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT d."check", d.ok, d.detail, CASE WHEN NOT d.ok THEN d.hint END
-      FROM (SELECT * FROM bcpaid.doctor_server()
-             UNION ALL SELECT * FROM bcpaid.doctor_odoo()
-             UNION ALL SELECT * FROM bcpaid.doctor_stores()) AS d
-$$;
+LANGUAGE bcpaid STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+        SELECT d."check", d.ok, d.detail, CASE WHEN NOT d.ok THEN d.hint END
+          FROM (SELECT * FROM bcpaid.doctor_server()
+                 UNION ALL SELECT * FROM bcpaid.doctor_odoo()
+                 UNION ALL SELECT * FROM bcpaid.doctor_stores()) AS d;
+END $$;
 COMMENT ON FUNCTION bcpaid.doctor() IS 'everything that must be right, checked, with what to do about it';

@@ -7,7 +7,9 @@
  */
 
 CREATE FUNCTION bcpaid.export_ledger() RETURNS SETOF jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY
     SELECT jsonb_build_object('store', to_jsonb(s)) FROM bcpaid.store s
      UNION ALL
     SELECT jsonb_build_object('capture', to_jsonb(c) - 'id', 'history', (
@@ -17,8 +19,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
      UNION ALL
     SELECT jsonb_build_object('baseline', to_jsonb(b)) FROM bcpaid.baseline b
      UNION ALL
-    SELECT jsonb_build_object('link', to_jsonb(k)) FROM bcpaid.link k
-$$;
+    SELECT jsonb_build_object('link', to_jsonb(k)) FROM bcpaid.link k;
+END $$;
 COMMENT ON FUNCTION bcpaid.export_ledger() IS 'stores (without tokens), captures with their history, baseline and links, a line each';
 
 /*
@@ -26,7 +28,7 @@ COMMENT ON FUNCTION bcpaid.export_ledger() IS 'stores (without tokens), captures
  * being sent when it was exported must be looked for first.
  */
 CREATE FUNCTION bcpaid.import_ledger(line jsonb) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     c jsonb := line -> 'capture';
     new_id bigint;
