@@ -20,10 +20,10 @@
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #include "capture.h"
 #include "claim.h"
+#include "clock.h"
 #include "guc.h"
 #include "job.h"
 #include "order.h"
@@ -44,10 +44,13 @@ static TimestampTz look_again_at = DT_NOEND;	/* for candidates that were
 												 * left */
 static WorkPatience judging;
 static WorkPatience sweeping;
+static int64 clock_seen = 0;	/* clock_offset(), as last acted upon */
 static bool has_news = true;	/* at the start, look what is there */
 
 /* prototypes of private functions */
 static void recover(void *arg);
+static void mend_times(void *arg);
+static void watch_clock(void);
 static TimestampTz next_round(void);
 static void judge_news(void);
 static void ask_sweep(void *arg);
@@ -64,7 +67,31 @@ capture_recover(void)
 static void
 recover(void *arg)
 {
+	clock_seen = clock_offset();
+	mend_times(arg);
 	queue_recover(bcpaid_request_timeout + bcpaid_settle_time);
+}
+
+static void
+mend_times(void *arg)
+{
+	int			late = queue_mend_times();
+
+	if (late > 0)
+		ereport(LOG,
+				(errmsg("the system's clock was set back: bcpaid goes on at once with %d captures", late)));
+}
+
+/* What waits in memory goes by a clock that nobody sets; what waits in tables does not. */
+static void
+watch_clock(void)
+{
+	int64		ahead = clock_offset() - clock_seen;
+
+	if (ahead > CLOCK_SET_US ||
+		(ahead < -CLOCK_SET_US &&
+		 work_run("mending times", mend_times, NULL) != WORK_FAILED))
+		clock_seen += ahead;
 }
 
 int
@@ -82,14 +109,15 @@ capture_round(bool news, bool may_claim)
 {
 	bool		more;
 
-	has_news |= news || GetCurrentTimestamp() >= look_again_at;
+	watch_clock();
+	has_news |= news || clock_now() >= look_again_at;
 	more = order_apply_due(job_count > 0);
 	judge_news();
 	if (may_claim)
 		claim_due();
 	job_collect();
 	more |= results_settle();
-	return more ? GetCurrentTimestamp() : next_round();
+	return more ? clock_now() : next_round();
 }
 
 /* When there is something to do again, by the clock. */
@@ -98,11 +126,17 @@ next_round(void)
 {
 	static WorkPatience patience;
 	ClaimNext	next = {.at = DT_NOEND};
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = clock_now();
 	TimestampTz at = job_next_ready();
 
 	if (work_try(&patience, "looking what is due next", claim_next_due, &next) == WORK_FAILED)
 		return Min(at, patience.not_before);
+
+	/*
+	 * Written before the clock was set or after: the earlier of both, and the
+	 * next round knows better.
+	 */
+	next.at = clock_of(next.at, Max(clock_seen, clock_offset()));
 	sweep_is_due = next.sweep;
 
 	/*
@@ -148,7 +182,7 @@ judge_news(void)
 		work_try(&judging, "judging candidates", take_candidates, &more) != WORK_FAILED)
 	{
 		has_news = more;
-		judged_at = GetCurrentTimestamp();
+		judged_at = clock_now();
 	}
 	if (sweep_is_due &&
 		work_try(&sweeping, "sweeping", sweep_slice, &sweep_is_due) != WORK_FAILED &&

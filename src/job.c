@@ -10,6 +10,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "clock.h"
 #include "job.h"
 #include "pace.h"
 #include "reserve.h"
@@ -125,7 +126,7 @@ job_collect(void)
 
 		job->result = result;
 		job->has_ended = true;
-		job->ended_at = GetCurrentTimestamp();
+		job->ended_at = clock_now();
 		pace_finished(job->claim.store.id, &result);
 		owe(job, owed_after(job, &result));
 	}
@@ -134,7 +135,7 @@ job_collect(void)
 bool
 job_is_ready(const Job *job)
 {
-	return job->has_ended && GetCurrentTimestamp() >= job->not_before;
+	return job->has_ended && clock_now() >= job->not_before;
 }
 
 TimestampTz

@@ -28,8 +28,8 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "turn.h"
 #include "worker.h"
@@ -103,7 +103,7 @@ bcpaid_launcher_main(Datum arg)
 		next = start_due_workers();
 		visit = turn_overflowed();
 		if (visit)
-			next = Min(next, TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+			next = Min(next, TimestampTzPlusMilliseconds(clock_now(),
 														 VISIT_AGAIN));
 		nap(next);
 	}
@@ -197,7 +197,7 @@ start_due_workers(void)
 		else if (!start_worker(slot, &turn))
 		{
 			turn_no_slot(turn.database);
-			return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_SLOT_PAUSE);
+			return TimestampTzPlusMilliseconds(clock_now(), NO_SLOT_PAUSE);
 		}
 	}
 	return slot < 0 ? DT_NOEND : next;
@@ -261,7 +261,7 @@ nap(TimestampTz until)
 
 	if (until != DT_NOEND)
 	{
-		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		timeout = TimestampDifferenceMilliseconds(clock_now(), until);
 		timeout = Min(timeout, 3600 * 1000L);
 		events |= WL_TIMEOUT;
 	}

@@ -12,8 +12,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 
+#include "clock.h"
 #include "odoo.h"
 #include "order.h"
 #include "pace.h"
@@ -53,7 +53,7 @@ order_apply_due(bool in_haste)
 {
 	static WorkPatience patience;
 	TimestampTz until = in_haste ?
-	TimestampTzPlusMilliseconds(GetCurrentTimestamp(), HASTE_MS) : DT_NOEND;
+	TimestampTzPlusMilliseconds(clock_now(), HASTE_MS) : DT_NOEND;
 	Due			due = {0};
 
 	if (work_try(&patience, "looking for settled captures", find_due, &due) == WORK_FAILED)
@@ -64,7 +64,7 @@ order_apply_due(bool in_haste)
 		Apply		one = {due.captures[i], due.orders[i], due.remotes[i], due.failures[i]};
 
 		CHECK_FOR_INTERRUPTS();
-		if (GetCurrentTimestamp() > until)
+		if (clock_now() > until)
 			return true;
 		if (work_run("setting an order to Captured", apply, &one) == WORK_FAILED)
 			(void) work_run("setting an order to Captured", apply_failed, &one);

@@ -11,8 +11,8 @@
 
 #include "common/pg_prng.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "pace.h"
 
@@ -94,7 +94,7 @@ pace_finished(int store_id, const BcResult *result)
 static void
 take_quota(Pace *pace, const BcResult *result)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = clock_now();
 	TimestampTz ends = now + (int64) result->quota.reset_ms * 1000;
 	int64		slack = (int64) result->quota.window_ms * 1000 / 4;
 	bool		is_same = pace->known && now < pace->reset_at;
@@ -136,13 +136,13 @@ room_of(Pace *pace, TimestampTz now)
 bool
 pace_has_room(int store_id)
 {
-	return room_of(find(store_id), GetCurrentTimestamp()) > 0;
+	return room_of(find(store_id), clock_now()) > 0;
 }
 
 int
 pace_rooms(QueueRoom **rooms)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = clock_now();
 	int			n = 0;
 
 	for (Pace *pace = paces; pace != NULL; pace = pace->next)

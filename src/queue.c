@@ -27,6 +27,7 @@ static SqlCall recover = SQLCALL("SELECT bcpaid.queue_recover($1)", 1, INTERVALO
 static SqlCall unfinished = {
 	.text = "SELECT EXISTS (SELECT FROM bcpaid.capture WHERE state IN ('claimed', 'sending'))"
 };
+static SqlCall mend_times = {.text = "SELECT bcpaid.queue_mend_times()"};
 static SqlCall take = SQLCALL("SELECT bcpaid.queue_take_candidates($1)", 1, INT4OID);
 static SqlCall ask_sweep = {.text = "SELECT bcpaid.queue_ask_sweep()"};
 static SqlCall sweep = SQLCALL("SELECT bcpaid.queue_sweep($1)", 1, INT4OID);
@@ -61,6 +62,16 @@ queue_recover(int silence_ms)
 	Datum		value = sqlcall_interval_ms(silence_ms);
 
 	sqlcall_run(&recover, &value, NULL);
+}
+
+/* Returns how many captures would have waited for the clock. */
+int
+queue_mend_times(void)
+{
+	bool		is_null;
+
+	sqlcall_run(&mend_times, NULL, NULL);
+	return DatumGetInt32(sqlcall_first_value(&is_null));
 }
 
 bool
@@ -114,7 +125,7 @@ queue_attempt(int64 id, const BcResult *result)
 	values[3] = Int32GetDatum(result->status);
 	values[4] = Int32GetDatum(result->took_ms);
 	values[5] = CStringGetTextDatum(outcomes[result->verdict]);
-	values[6] = CStringGetTextDatum(result->reason);
+	values[6] = sqlcall_text_from_utf8(result->reason);
 	sqlcall_run(&attempt, values, NULL);
 }
 
@@ -184,13 +195,13 @@ void
 queue_applied(int64 id, const char *outcome, const char *detail, int delay_ms)
 {
 	Datum		values[4];
-	char		nulls[4] = {' ', ' ', ' ', ' '};
 
 	values[0] = Int64GetDatum(id);
-	sqlcall_set_text(values, nulls, 1, outcome);
-	sqlcall_set_text(values, nulls, 2, detail);
+	values[1] = CStringGetTextDatum(outcome);
+	values[2] = CStringGetTextDatum(detail);	/* the server's words, not a
+												 * store's */
 	values[3] = sqlcall_due_after(delay_ms);
-	sqlcall_run(&applied, values, nulls);
+	sqlcall_run(&applied, values, NULL);
 }
 
 TimestampTz
@@ -219,7 +230,7 @@ queue_tested(int store_id, bool is_ok, const char *result)
 
 	values[0] = Int32GetDatum(store_id);
 	values[1] = BoolGetDatum(is_ok);
-	values[2] = CStringGetTextDatum(result);
+	values[2] = sqlcall_text_from_utf8(result);
 	sqlcall_run(&tested, values, NULL);
 }
 
@@ -240,6 +251,6 @@ queue_warn(int64 id, const char *warning)
 	Datum		values[2];
 
 	values[0] = Int64GetDatum(id);
-	values[1] = CStringGetTextDatum(warning);
+	values[1] = sqlcall_text_from_utf8(warning);
 	sqlcall_run(&warn, values, NULL);
 }

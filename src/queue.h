@@ -74,6 +74,7 @@ typedef struct QueueRoom
 
 extern bool queue_unfinished(void);
 extern void queue_recover(int silence_ms);
+extern int	queue_mend_times(void);
 extern bool queue_take_candidates(int at_most);
 extern void queue_ask_sweep(void);
 extern bool queue_sweep(int at_most);
@@ -111,6 +112,8 @@ extern int	queue_unapplied(int at_most, int64 **ids, int **order_ids,
 							int64 **remotes, int **failures);
 extern void queue_applied(int64 id, const char *outcome, const char *detail,
 						  int delay_ms);
+
+/* By the system's clock. */
 extern TimestampTz queue_next_due(bool may_send, bool *sweep_is_due, bool *is_news);
 
 #endif							/* BCPAID_QUEUE_H */

@@ -73,6 +73,8 @@ read_claim(QueueClaim *into, HeapTuple row, TupleDesc desc)
 	into->store.strategy = strategy_of(sqlcall_text_of(row, desc, "strategy"));
 	into->store.no_transactions = sqlcall_truth_of(row, desc, "no_transactions");
 	into->store.offline_methods = sqlcall_text_of(row, desc, "offline_methods");
+	if (into->store.offline_methods != NULL)
+		into->store.offline_methods = sqlcall_utf8_of(into->store.offline_methods);
 
 	into->order.remote_order_id = sqlcall_number_of(row, desc, "remote_order_id");
 	into->order.amount = sqlcall_text_of(row, desc, "amount");

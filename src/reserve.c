@@ -10,6 +10,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 
+#include "clock.h"
 #include "reserve.h"
 #include "shared.h"
 
@@ -68,8 +69,31 @@ reservation_key(const char *hash, int64 remote_order_id)
 	return key == 0 ? 1 : key;
 }
 
-TimestampTz
-reserve_silence_end(void)
+/*
+ * A clock that was set forward makes a write look older than it is, and reads
+ * after it count too early: as after a crash, it is the silence that tells how
+ * long ago the last write was.
+ */
+int
+reserve_silence_ms(const char **why)
 {
-	return shared->quarantine_end;
+	int64		ahead;
+	TimestampTz left;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	ahead = clock_offset() - shared->clock_offset;
+	if (ahead > CLOCK_SET_US)
+	{
+		shared->silent_until = Max(shared->silent_until, shared_silence_from_now());
+		shared->clock_was_set = true;
+	}
+	if (ahead > CLOCK_SET_US || ahead < -CLOCK_SET_US)
+		shared->clock_offset += ahead;
+	left = shared->silent_until - clock_now();
+	if (left > 0)
+		*why = shared->clock_was_set ?
+			"the system's clock was set forward: a request may still be on its way" :
+			"the server was not shut down cleanly: a request may still be on its way";
+	LWLockRelease(shared->lock);
+	return left > 0 ? (int) (left / 1000) + 1 : 0;
 }

@@ -8,8 +8,6 @@
 #ifndef BCPAID_RESERVE_H
 #define BCPAID_RESERVE_H
 
-#include "datatype/timestamp.h"
-
 /*
  * Reserve a remote order for this worker, in the whole cluster; false if
  * another has it, for another database.  Reservations end with wake_leave().
@@ -18,9 +16,10 @@ extern bool reserve_order(const char *hash, int64 remote_order_id);
 extern void reserve_end(const char *hash, int64 remote_order_id);
 
 /*
- * No store is written to before this time: after an unclean shutdown, a
- * request of the process that was lost may still be on its way.
+ * For how long no store is written to, and why; 0, and `why` untouched, mostly.
+ * After an unclean shutdown, a request of the process that was lost may still
+ * be on its way; after the clock was set forward, what a read did not find.
  */
-extern TimestampTz reserve_silence_end(void);
+extern int	reserve_silence_ms(const char **why);
 
 #endif							/* BCPAID_RESERVE_H */

@@ -11,8 +11,7 @@
  */
 #include "postgres.h"
 
-#include "utils/timestamp.h"
-
+#include "clock.h"
 #include "job.h"
 #include "pace.h"
 #include "queue.h"
@@ -60,7 +59,7 @@ results_settle(void)
 		if (result == WORK_FAILED)
 			result = work_run("settling", settle_together, job);
 		if (result == WORK_FAILED)
-			job->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+			job->not_before = TimestampTzPlusMilliseconds(clock_now(),
 														  SETTLE_RETRY_MS);
 		else
 			advance(job, result);
@@ -143,7 +142,7 @@ settle_job(Job *job)
 static bool
 is_fresh(const Job *job)
 {
-	return GetCurrentTimestamp() < TimestampTzPlusMilliseconds(job->ended_at, LOOK_FRESH_MS);
+	return clock_now() < TimestampTzPlusMilliseconds(job->ended_at, LOOK_FRESH_MS);
 }
 
 /*

@@ -161,8 +161,10 @@ absent_after_send(const QueueClaim *claim, TimestampTz asked_at, QueueMove *move
 	move->to_state = "unknown";
 	if (asked_at < counts_from)
 	{
+		/* Bounded: the system's clock may have been set back since. */
 		move->reason = "sent, outcome not known; not there yet";
-		move->delay_ms = Max(counts_from - GetCurrentTimestamp(), 0) / 1000 + 1;
+		move->delay_ms = Min(Max(counts_from - GetCurrentTimestamp(), 0) / 1000,
+							 bcpaid_request_timeout + bcpaid_settle_time) + 1;
 		return SETTLE_MOVE;
 	}
 	if (claim->absent_reads + 1 < AGREEING_READS)
@@ -248,8 +250,7 @@ after_refused_way(const QueueClaim *claim, QueueMove *move)
 static bool
 may_write(QueueMove *move)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz silent_until = reserve_silence_end();
+	int			silent_ms = reserve_silence_ms(&move->reason);
 
 	move->to_state = "waiting";
 	move->delay_ms = CLOSED_RETRY_MS;
@@ -257,11 +258,8 @@ may_write(QueueMove *move)
 		move->reason = "bcpaid.enabled is off";
 	else if (bcpaid_dry_run)
 		move->reason = "bcpaid.dry_run is on: would be captured";
-	else if (now < silent_until)
-	{
-		move->reason = "the server was not shut down cleanly: a request may still be on its way";
-		move->delay_ms = (silent_until - now) / 1000 + 1;
-	}
+	else if (silent_ms > 0)
+		move->delay_ms = silent_ms;
 	else
 		return true;
 	return false;

@@ -17,8 +17,8 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
-#include "utils/timestamp.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "shared.h"
 
@@ -75,6 +75,7 @@ attach_memory(void)
 		memset(shared, 0, memory_size());
 		shared->lock = &GetNamedLWLockTranche("bcpaid")->lock;
 		shared->unclean = begins_in_silence();
+		shared->clock_offset = clock_offset();
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -170,6 +171,12 @@ shared_set_free(WakeEntry *entry, int pause_ms)
 	entry->worker = 0;
 	entry->latch = NULL;
 	entry->must_leave = false;
-	entry->left_at = GetCurrentTimestamp();
+	entry->left_at = clock_now();
 	entry->not_before = Max(entry->not_before, entry->left_at + (int64) pause_ms * 1000);
+}
+
+TimestampTz
+shared_silence_from_now(void)
+{
+	return clock_now() + ((int64) bcpaid_request_timeout + bcpaid_settle_time) * 1000;
 }

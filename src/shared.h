@@ -5,7 +5,7 @@
  *
  * Private to wake.c, turn.c and reserve.c, which say what is done with it.
  * Nothing here is durable, but that a time of silence is not over: after a
- * restart the launcher visits every database once.  Latches are kept as
+ * restart the launcher visits every database once.  Times are those of clock.h.  Latches are kept as
  * pointers into shared memory (a process's own latch is there) and are taken
  * back, under the lock, before their process goes.
  *
@@ -50,7 +50,9 @@ typedef struct WakeShared
 	bool		overflowed;
 	bool		no_slot;		/* max_worker_processes is used up */
 	bool		unclean;		/* a time of silence is to come, or not over */
-	TimestampTz quarantine_end; /* when it ends; 0: not begun */
+	TimestampTz silent_until;	/* when it ends; 0: not begun */
+	int64		clock_offset;	/* of the system's clock, when last looked at */
+	bool		clock_was_set;	/* forward: that is why we are silent */
 	int			reserved_to;	/* slots of `reserved` ever used */
 	Reservation reserved[RESERVED_MAX];
 	int			n;
@@ -68,6 +70,9 @@ extern WakeEntry *shared_find(Oid database, bool create);
 
 /* Is it due without a worker?  If later, `next` becomes no later than that. */
 extern bool shared_is_due(const WakeEntry *entry, TimestampTz now, TimestampTz *next);
+
+/* When a silence that begins now ends: what was sent has arrived, and shows. */
+extern TimestampTz shared_silence_from_now(void);
 
 /* Its worker is gone; none comes for so long, or longer if that was said before. */
 extern void shared_set_free(WakeEntry *entry, int pause_ms);

@@ -7,7 +7,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "common/string.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -15,6 +18,9 @@
 #include "elevate.h"
 #include "sqlcall.h"
 #include "work.h"
+
+/* prototypes of private functions */
+static char *convert(const char *text, int from, int to);
 
 void
 sqlcall_run(SqlCall *which, Datum *values, const char *nulls)
@@ -74,7 +80,55 @@ void
 sqlcall_set_text(Datum *values, char *nulls, int i, const char *value)
 {
 	nulls[i] = value == NULL ? 'n' : ' ';
-	values[i] = value == NULL ? (Datum) 0 : CStringGetTextDatum(value);
+	values[i] = value == NULL ? (Datum) 0 : sqlcall_text_from_utf8(value);
+}
+
+Datum
+sqlcall_text_from_utf8(const char *text)
+{
+	return CStringGetTextDatum(convert(text, PG_UTF8, GetDatabaseEncoding()));
+}
+
+char *
+sqlcall_utf8_of(const char *text)
+{
+	return MemoryContextStrdup(work_context(), convert(text, GetDatabaseEncoding(), PG_UTF8));
+}
+
+/* What the other encoding does not have becomes '?': an error would come again with each try. */
+static char *
+convert(const char *text, int from, int to)
+{
+	int			left = strlen(text);
+	int			size = left * MAX_CONVERSION_GROWTH + 1;
+	char	   *converted = palloc(size);
+	int			used = 0;
+	Oid			way;
+
+	strcpy(converted, text);
+	if (from == to || from == PG_SQL_ASCII || to == PG_SQL_ASCII || pg_is_ascii(text))
+		return converted;
+	way = FindDefaultConversionProc(from, to);
+	while (left > 0)
+	{
+		int			taken = 0;
+
+		if (OidIsValid(way))
+			taken = pg_do_encoding_conversion_buf(way, from, to, (unsigned char *) text, left,
+												  (unsigned char *) converted + used, size - used, true);
+		else
+			converted[used] = '\0';
+		used += strlen(converted + used);
+		if (taken < left)
+		{
+			converted[used++] = '?';
+			taken += Min(pg_encoding_mblen(from, text + taken), left - taken);
+		}
+		text += taken;
+		left -= taken;
+	}
+	converted[used] = '\0';
+	return converted;
 }
 
 /* A column's text in work_context(), or NULL. */

@@ -37,7 +37,11 @@ extern char *sqlcall_text_of(HeapTuple row, TupleDesc desc, const char *name);
 extern int64 sqlcall_number_of(HeapTuple row, TupleDesc desc, const char *name);
 extern bool sqlcall_truth_of(HeapTuple row, TupleDesc desc, const char *name);
 
-/* Arguments. */
+/* A text of the database's as UTF-8, which stores speak, in work_context(). */
+extern char *sqlcall_utf8_of(const char *text);
+
+/* Arguments; texts are UTF-8, whatever the database's encoding is. */
+extern Datum sqlcall_text_from_utf8(const char *text);
 extern void sqlcall_set_text(Datum *values, char *nulls, int i, const char *value);
 extern Datum sqlcall_interval_ms(int64 ms);
 extern Datum sqlcall_due_after(int delay_ms);	/* -1: for ever */

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "shared.h"
 #include "turn.h"
@@ -33,10 +33,8 @@ turn_launcher_starts(void)
 		if (shared->entries[i].worker == BEING_STARTED)
 			shared->entries[i].worker = 0;
 	}
-	if (shared->unclean && shared->quarantine_end == 0)
-		shared->quarantine_end =
-			GetCurrentTimestamp() +
-			((int64) bcpaid_request_timeout + bcpaid_settle_time) * 1000;
+	if (shared->unclean && shared->silent_until == 0)
+		shared->silent_until = shared_silence_from_now();
 	LWLockRelease(shared->lock);
 }
 
@@ -68,7 +66,7 @@ turn_add(Oid database)
 bool
 turn_next(Turn *turn, TimestampTz *next)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = clock_now();
 	WakeEntry  *best = NULL;
 
 	*next = DT_NOEND;
@@ -113,8 +111,8 @@ end_silence(TimestampTz now, TimestampTz *next)
 {
 	if (!shared->unclean)
 		return;
-	if (now < shared->quarantine_end)
-		*next = Min(*next, shared->quarantine_end);
+	if (now < shared->silent_until)
+		*next = Min(*next, shared->silent_until);
 	else
 	{
 		(void) unlink(SILENCE_FILE);

@@ -9,8 +9,8 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 
+#include "clock.h"
 #include "shared.h"
 #include "wake.h"
 
@@ -94,7 +94,7 @@ wake_send_away(Oid database, int pause_ms)
 	entry = shared_find(database, false);
 	if (entry != NULL)
 	{
-		entry->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms);
+		entry->not_before = TimestampTzPlusMilliseconds(clock_now(), pause_ms);
 		entry->must_leave = entry->worker != 0;
 		if (entry->latch != NULL)
 			SetLatch(entry->latch);
@@ -219,7 +219,7 @@ wake_leave(Oid owner, TimestampTz next_due, int pause_ms)
 bool
 wake_others_wait(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = clock_now();
 	TimestampTz next = DT_NOEND;
 	bool		waiting = false;
 

@@ -13,14 +13,15 @@
 
 #include "access/xact.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
-#include "utils/timestamp.h"
 
+#include "clock.h"
 #include "wake.h"
 #include "work.h"
 
@@ -91,7 +92,7 @@ work_try(WorkPatience *patience, const char *activity, WorkStep step, void *arg)
 {
 	WorkResult	result = WORK_FAILED;
 
-	if (GetCurrentTimestamp() < patience->not_before)
+	if (clock_now() < patience->not_before)
 		return WORK_FAILED;
 
 	result = work_run(activity, step, arg);
@@ -99,7 +100,7 @@ work_try(WorkPatience *patience, const char *activity, WorkStep step, void *arg)
 	{
 		patience->failures = Min(patience->failures + 1, PAUSE_DOUBLINGS);
 		patience->not_before =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+			TimestampTzPlusMilliseconds(clock_now(),
 										PAUSE_MS << (patience->failures - 1));
 	}
 	else
@@ -122,7 +123,9 @@ keep_error(void)
 {
 	ErrorData  *error = CopyErrorData();
 
-	strlcpy(last_error, error->message, sizeof(last_error));
+	/* Cut between two characters: it may go into a table. */
+	strlcpy(last_error, error->message,
+			pg_mbcliplen(error->message, strlen(error->message), sizeof(last_error) - 1) + 1);
 	FreeErrorData(error);
 }
 

@@ -24,10 +24,10 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timeout.h"
-#include "utils/timestamp.h"
 
 #include "attachment.h"
 #include "capture.h"
+#include "clock.h"
 #include "guc.h"
 #include "http.h"
 #include "note.h"
@@ -148,7 +148,7 @@ visit(void)
 	/* Before the look: what is committed after it will mark us again. */
 	(void) wake_take_news();
 	if (work_run("visiting", survey, &found) == WORK_FAILED)
-		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), VISIT_AGAIN));
+		leave(TimestampTzPlusMilliseconds(clock_now(), VISIT_AGAIN));
 	if (!OidIsValid(found.owner))
 		leave_for_good();
 	my_owner = found.owner;
@@ -165,8 +165,12 @@ survey(void *arg)
 	if (!attachment_exists())
 		return;
 	found->owner = attachment_owner();
-	if (OidIsValid(found->owner))
-		found->next_due = queue_unfinished() ? 0 : queue_next_due(true, &sweep, &news);
+	if (!OidIsValid(found->owner))
+		return;
+	(void) queue_mend_times();	/* the clock may have been set back while the
+								 * server was down */
+	found->next_due = queue_unfinished() ? 0 :
+		clock_of(queue_next_due(true, &sweep, &news), clock_offset());
 }
 
 static void
@@ -185,7 +189,7 @@ leave_if_unwanted(void)
 	Oid			owner = InvalidOid;
 
 	if (work_run("finding Odoo's owner", find_owner, &owner) == WORK_FAILED)
-		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), VISIT_AGAIN));
+		leave(TimestampTzPlusMilliseconds(clock_now(), VISIT_AGAIN));
 	if (!OidIsValid(owner))
 		leave_for_good();
 	if (owner != my_owner)
@@ -200,7 +204,7 @@ work(void)
 {
 	MemoryContext round = AllocSetContextCreate(TopMemoryContext, "bcpaid round",
 												ALLOCSET_DEFAULT_SIZES);
-	TimestampTz since = GetCurrentTimestamp();
+	TimestampTz since = clock_now();
 	TimestampTz idle_since = 0;
 	uint64		failures_seen;
 
@@ -210,7 +214,7 @@ work(void)
 	failures_seen = work_failures();
 	http_init();
 	if (!capture_recover())
-		leave(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FAILED_PAUSE));
+		leave(TimestampTzPlusMilliseconds(clock_now(), FAILED_PAUSE));
 
 	/* Until nothing is due, or SIGTERM, which CHECK_FOR_INTERRUPTS() obeys. */
 	for (;;)
@@ -236,7 +240,7 @@ work(void)
 
 		if (capture_in_flight() == 0)
 		{
-			TimestampTz now = GetCurrentTimestamp();
+			TimestampTz now = clock_now();
 
 			if (next <= now && stay)
 				continue;
@@ -258,7 +262,7 @@ work(void)
 static bool
 may_stay(TimestampTz since)
 {
-	return GetCurrentTimestamp() < TimestampTzPlusMilliseconds(since, TIME_SLICE) ||
+	return clock_now() < TimestampTzPlusMilliseconds(since, TIME_SLICE) ||
 		!wake_others_wait();
 }
 
@@ -284,7 +288,7 @@ sleep_until(TimestampTz until)
 
 	if (until != DT_NOEND)
 		timeout_ms = Min(timeout_ms,
-						 TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until));
+						 TimestampDifferenceMilliseconds(clock_now(), until));
 	if (InterruptPending || ConfigReloadPending)
 		timeout_ms = 0;
 	pgstat_report_activity(capture_in_flight() > 0 ? STATE_RUNNING : STATE_IDLE,

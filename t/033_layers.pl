@@ -42,6 +42,7 @@ my @layers = (
 	[ 'wake',        qw(shared) ],
 	[ 'reserve',     qw(shared) ],
 	[ 'shared',      qw(guc) ],
+	[ 'clock' ],
 	[ 'guc' ],
 	[ 'compat' ]);
 
@@ -59,6 +60,7 @@ my @known_by = (
 	[ 'Odoo\'s tables',          qr/\b(?:FROM|INTO|UPDATE)\s+(?:public\.)?(?:sale_|account_|ir_)/, () ],
 	[ 'becoming somebody else',  qr/\bSetUserIdAndSecContext\b/,                           qw(elevate) ],
 	[ 'subtransactions',         qr/\bBeginInternalSubTransaction\b/,                     qw(subxact) ],
+	[ 'the clock that is set',   qr/\bGetCurrentTimestamp\b/,                            qw(clock job settle sqlcall) ],
 	[ 'transactions',            qr/\b(?:Start|Commit)TransactionCommand\b/,               qw(work launcher) ]);
 
 my $longest_file = 350;
@@ -127,7 +129,7 @@ sub includes
 	my ($path) = @_;
 	my $module = module_of($path);
 
-	return grep { -e "src/$_" && module_of($_) ne $module && $_ ne 'compat.h' && $_ ne 'bc_pure.h' }
+	return grep { -e "src/$_" && module_of($_) ne $module && !/^(?:compat|clock|bc_pure)\.h$/ }
 	  map { /^#include "([a-z_]+\.h)"/ ? $1 : () } split /\n/, slurp($path);
 }
 

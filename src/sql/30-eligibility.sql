@@ -49,10 +49,12 @@ COMMENT ON FUNCTION bcpaid.array_sql(jsonb) IS 'SQL for a list of texts';
  * The link without spaces and leading zeros: '0218' and '218' are one remote
  * order.  The text of the column, so that int4 and varchar read the same; attach
  * makes an index on exactly this, of functions that no ALTER TYPE can break.
+ * An id has at most 19 digits; a longer text is cut, for one that does not fit
+ * into an index would be an error in Odoo.
  */
 CREATE FUNCTION bcpaid.link_words(col text) RETURNS text
 LANGUAGE sql IMMUTABLE
-RETURN format('ltrim(btrim(%s::text), ''0'')', col);
+RETURN format('left(ltrim(btrim(%s::text), ''0''), 20)', col);
 COMMENT ON FUNCTION bcpaid.link_words(text) IS 'SQL for a link as it is compared';
 
 CREATE FUNCTION bcpaid.to_id(col text, type text) RETURNS text

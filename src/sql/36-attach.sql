@@ -175,12 +175,14 @@ CREATE FUNCTION bcpaid.record_baseline(of_store int DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     batch int[];
-    last_id bigint := 0;
+    first_id int := bcpaid.order_after(0);
+    last_id int;
     past bcpaid.baseline[] := '{}';
 BEGIN
-    WHILE last_id < bcpaid.last_order() LOOP
-        batch := ARRAY(SELECT u FROM bcpaid.unswept(last_id::int, least(last_id + 10000, 2147483647)::int) u);
-        last_id := last_id + 10000;
+    WHILE first_id IS NOT NULL LOOP
+        last_id := least(first_id::bigint + 10000, 2147483647);
+        batch := ARRAY(SELECT u FROM bcpaid.unswept(first_id - 1, last_id) u);
+        first_id := bcpaid.order_after(last_id);
         past := past || ARRAY(
             SELECT ROW (j.order_id, j.store_id, now())::bcpaid.baseline FROM bcpaid.judge(batch) j
             WHERE j.automatic AND (of_store IS NULL OR j.store_id = of_store));

@@ -183,6 +183,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     first integer;
     last integer;
+    next_one integer;
     orders integer[];
 BEGIN
     IF bcpaid.judging_problem() IS NOT NULL THEN
@@ -193,8 +194,9 @@ BEGIN
     IF orders <> '{}' THEN
         PERFORM bcpaid.queue_judge_all(orders, 'sweep');
     END IF;
-    IF last < bcpaid.last_order() THEN
-        UPDATE bcpaid.progress SET swept_to = last;
+    next_one := bcpaid.order_after(last);
+    IF next_one IS NOT NULL THEN
+        UPDATE bcpaid.progress SET swept_to = next_one - 1;
         RETURN true;
     END IF;
     PERFORM bcpaid.queue_judge_waiting();
@@ -205,12 +207,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION bcpaid.queue_sweep(integer) IS 'judge the next orders that no trigger noted';
 
-CREATE FUNCTION bcpaid.last_order() RETURNS integer
+/* Ids may lie far apart: who goes through all orders jumps over what is not there. */
+CREATE FUNCTION bcpaid.order_after(id bigint) RETURNS integer
 LANGUAGE sql STABLE AS $$
-    SELECT COALESCE((o ->> 'id')::integer, 0)
-      FROM bcpaid.as_owner(pg_catalog.format('SELECT pg_catalog.max(id) AS id FROM %I.sale_order', bcpaid.odoo_schema())) AS o
+    SELECT (o ->> 'id')::integer
+      FROM bcpaid.as_owner(pg_catalog.format('SELECT pg_catalog.min(id) AS id FROM %I.sale_order WHERE id > $1::bigint',
+                                             bcpaid.odoo_schema()), order_after.id::text) AS o
 $$;
-COMMENT ON FUNCTION bcpaid.last_order() IS 'the highest id of an order';
+COMMENT ON FUNCTION bcpaid.order_after(bigint) IS 'the lowest id of an order that is higher than this one; NULL at the end';
 
 /* ---- the one place where a capture changes its state ---- */
 
@@ -246,3 +250,37 @@ LANGUAGE sql AS $$
       FROM bcpaid.capture WHERE state = 'sending';
 $$;
 COMMENT ON FUNCTION bcpaid.queue_recover(interval) IS 'take up what an earlier worker left';
+
+/*
+ * Set back by an hour, the clock would make what is due now wait for an hour.
+ * Whatever changed in the future tells: it is due at once, and its store may be
+ * asked.  A write from the future was made just now, for all that we know.
+ * Returns how many captures would have waited.
+ */
+CREATE FUNCTION bcpaid.queue_mend_times() RETURNS integer
+LANGUAGE sql AS $$
+    UPDATE bcpaid.capture SET sent_at = pg_catalog.clock_timestamp()
+     WHERE state = 'sending' AND sent_at > pg_catalog.clock_timestamp();
+    UPDATE bcpaid.progress SET swept_at = pg_catalog.clock_timestamp() WHERE swept_at > pg_catalog.clock_timestamp();
+    WITH late AS MATERIALIZED (
+        SELECT c.id, c.store_id FROM bcpaid.store s
+          JOIN bcpaid.capture c ON c.store_id = s.id AND c.state IN ('queued', 'waiting', 'unknown')
+         WHERE c.due > pg_catalog.clock_timestamp() AND c.due < 'infinity' AND c.changed_at > pg_catalog.clock_timestamp()
+           FOR UPDATE OF c SKIP LOCKED
+    ), unapplied AS MATERIALIZED (
+        SELECT c.id FROM bcpaid.capture c
+         WHERE c.state = 'captured' AND c.due > pg_catalog.clock_timestamp() AND c.changed_at > pg_catalog.clock_timestamp()
+           FOR UPDATE SKIP LOCKED
+    ), asked AS (
+        UPDATE bcpaid.store s SET retry_at = NULL
+         WHERE s.retry_at > pg_catalog.clock_timestamp() AND s.id IN (SELECT l.store_id FROM late l)
+    ), mended AS (
+        UPDATE bcpaid.capture c
+           SET due = pg_catalog.clock_timestamp(), changed_at = pg_catalog.clock_timestamp(),
+               sent_at = CASE WHEN c.sent_at > pg_catalog.clock_timestamp() THEN pg_catalog.clock_timestamp() ELSE c.sent_at END
+         WHERE c.id IN (SELECT l.id FROM late l UNION ALL SELECT u.id FROM unapplied u)
+        RETURNING 1
+    )
+    SELECT pg_catalog.count(*)::integer FROM mended
+$$;
+COMMENT ON FUNCTION bcpaid.queue_mend_times() IS 'make due what the clock, set back, would delay';

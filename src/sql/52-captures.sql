@@ -83,16 +83,18 @@ COMMENT ON FUNCTION bcpaid.settle_by_hand(bigint, text) IS
 CREATE FUNCTION bcpaid.sweep() RETURNS integer
 LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    first bigint := 0;
+    first integer := bcpaid.order_after(0);
+    last integer;
     ids integer[];
     added integer := 0;
 BEGIN
-    WHILE first < bcpaid.last_order() LOOP
-        ids := ARRAY(SELECT bcpaid.unswept(first::integer, least(first + 20000, 2147483647)::integer));
+    WHILE first IS NOT NULL LOOP
+        last := least(first::bigint + 20000, 2147483647);
+        ids := ARRAY(SELECT bcpaid.unswept(first - 1, last));
         IF ids <> '{}' THEN
             added := added + bcpaid.queue_judge(ids, 'sweep');
         END IF;
-        first := first + 20000;
+        first := bcpaid.order_after(last);
     END LOOP;
     PERFORM bcpaid.queue_judge_waiting();
     PERFORM bcpaid.wake();

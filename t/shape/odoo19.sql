@@ -35,7 +35,7 @@ CREATE TABLE res_currency (
     decimal_places int
 );
 INSERT INTO res_currency (name, symbol, decimal_places)
-VALUES ('USD', '$', 2), ('EUR', '€', 2), ('JPY', '¥', 0);
+VALUES ('USD', '$', 2), ('EUR', 'EUR', 2), ('JPY', 'JPY', 0);
 
 CREATE TABLE sale_order (
     id serial PRIMARY KEY,

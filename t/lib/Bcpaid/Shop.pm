@@ -79,12 +79,13 @@ CONF
 	return;
 }
 
+# `how`: more words for CREATE DATABASE.
 sub make_database
 {
-	my ($self, $name) = @_;
+	my ($self, $name, $how) = @_;
 	my $shape = $self->{shape} || 'odoo19';
 
-	$self->{node}->safe_psql('postgres', "CREATE DATABASE $name OWNER odoo");
+	$self->{node}->safe_psql('postgres', "CREATE DATABASE $name OWNER odoo " . ($how || ''));
 	$self->odoo_file("$here/shape/$shape.sql", $name);
 	$self->odoo_file("$here/shape/$_.sql", $name) for qw(fixtures fixtures-payments);
 	return if defined $self->{attach} && !$self->{attach};
