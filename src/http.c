@@ -55,6 +55,7 @@ http_reload(void)
 	dlist_mutable_iter iter;
 
 	http_target_set(&target);
+	resolve_refresh();
 	dlist_foreach_modify(iter, &waiting)
 		fail(dlist_container(HttpTransfer, node, iter.cur), "the settings were reloaded");
 }

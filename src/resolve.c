@@ -72,22 +72,32 @@ resolve_shutdown(void)
 	known = false;
 }
 
+/* What is known may have changed: it serves on, and is looked up anew. */
+void
+resolve_refresh(void)
+{
+	if (known && state == RESOLVE_READY)
+		until = 0;
+}
+
 /*
  * A pending lookup that ran out of time counts as failed for a moment, so that
- * all who waited for it learn of it, and the next one tries anew.
+ * all who waited for it learn of it, and the next one tries anew.  An address
+ * once found serves until there is a newer one: a name server that is slow or
+ * gone stops nobody, and certificates tell if the address is a stranger's by now.
  */
 ResolveState
 resolve_ask(const char *name, long timeout_ms, const char **text)
 {
 	if (known && strcmp(name, current.name) != 0)
 		known = false;
-	if (known && http_now_ms() >= until)
+	if (known && state != RESOLVE_READY && http_now_ms() >= until)
 	{
 		known = false;
 		if (state == RESOLVE_PENDING)
 			keep(RESOLVE_FAILED, "the name server does not answer", KEEP_FAILURE_MS);
 	}
-	if (!known)
+	if (!known || http_now_ms() >= until)
 		start_lookup(name, timeout_ms);
 	*text = current.text;
 	return state;
@@ -99,14 +109,20 @@ start_lookup(const char *name, long timeout_ms)
 {
 	Lookup	   *lookup = malloc(sizeof(Lookup));
 
-	strlcpy(current.name, name, sizeof(current.name));
-	keep(RESOLVE_PENDING, "", timeout_ms);
+	if (known)
+		keep(state, current.text, timeout_ms);
+	else
+	{
+		strlcpy(current.name, name, sizeof(current.name));
+		keep(RESOLVE_PENDING, "", timeout_ms);
+	}
 	if (threads >= THREADS_MAX)
 		free(lookup);			/* one of those may still come back */
 	else if (lookup == NULL || !start_thread(lookup))
 	{
 		free(lookup);
-		keep(RESOLVE_FAILED, "could not start a thread", KEEP_FAILURE_MS);
+		if (state != RESOLVE_READY)
+			keep(RESOLVE_FAILED, "could not start a thread", KEEP_FAILURE_MS);
 	}
 	else
 		threads++;
@@ -187,7 +203,8 @@ resolve_collect(void)
 	while (read(answers[0], &lookup, sizeof(lookup)) == sizeof(lookup))
 	{
 		threads--;
-		if (known && state != RESOLVE_READY && strcmp(lookup->name, current.name) == 0)
+		if (known && (lookup->found || state != RESOLVE_READY) &&
+			strcmp(lookup->name, current.name) == 0)
 			keep(lookup->found ? RESOLVE_READY : RESOLVE_FAILED, lookup->text,
 				 lookup->found ? KEEP_MS : KEEP_FAILURE_MS);
 		free(lookup);

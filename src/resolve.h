@@ -29,6 +29,9 @@ extern void resolve_shutdown(void);
  */
 extern ResolveState resolve_ask(const char *name, long timeout_ms, const char **text);
 
+/* Have a name that is known looked up anew, at the next call of resolve_ask(). */
+extern void resolve_refresh(void);
+
 /* Take in what came back. */
 extern void resolve_collect(void);
 
