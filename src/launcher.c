@@ -52,6 +52,7 @@ static void say_goodbye(int code, Datum arg);
 static void add_all_databases(void);
 static bool database_exists(Oid database, bool *connectable);
 static void collect_finished(void);
+static bool is_served(Oid database);
 static TimestampTz start_due_workers(void);
 static int	free_slot(void);
 static bool start_worker(int slot, const Turn *turn);
@@ -160,7 +161,8 @@ database_exists(Oid database, bool *connectable)
 
 /*
  * A worker that left has said so itself; one that could not even connect has
- * not, and its database waits.
+ * not, and its database waits.  Unless it is a successor's that is being
+ * started: who leaves is succeeded before its process has ended.
  */
 static void
 collect_finished(void)
@@ -172,10 +174,22 @@ collect_finished(void)
 		if (running[i].handle == NULL ||
 			GetBackgroundWorkerPid(running[i].handle, &pid) != BGWH_STOPPED)
 			continue;
-		turn_over(running[i].database, FAILED_PAUSE);
 		pfree(running[i].handle);
 		running[i].handle = NULL;
+		if (!is_served(running[i].database))
+			turn_over(running[i].database, FAILED_PAUSE);
 	}
+}
+
+static bool
+is_served(Oid database)
+{
+	for (int i = 0; i < lengthof(running); i++)
+	{
+		if (running[i].handle != NULL && running[i].database == database)
+			return true;
+	}
+	return false;
 }
 
 /* Returns when to look again. */
