@@ -11,7 +11,11 @@
 CREATE FUNCTION bcpaid.call_handler() RETURNS language_handler
     AS 'MODULE_PATHNAME', 'bcpaid_call_handler' LANGUAGE C;
 COMMENT ON FUNCTION bcpaid.call_handler() IS 'runs a function in PL/pgSQL, with the extension kept from being dropped';
-CREATE LANGUAGE bcpaid HANDLER bcpaid.call_handler VALIDATOR pg_catalog.plpgsql_validator;
+/* PL/pgSQL's validator under a name of ours: pg_upgrade cannot carry a language with a function of pg_catalog. */
+CREATE FUNCTION bcpaid.call_validator(oid) RETURNS void
+    AS '$libdir/plpgsql', 'plpgsql_validator' LANGUAGE C STRICT;
+COMMENT ON FUNCTION bcpaid.call_validator(oid) IS 'checks a function in the language bcpaid as PL/pgSQL does';
+CREATE LANGUAGE bcpaid HANDLER bcpaid.call_handler VALIDATOR bcpaid.call_validator;
 COMMENT ON LANGUAGE bcpaid IS 'PL/pgSQL for SECURITY DEFINER functions of bcpaid: what they call is bcpaid''s, or nothing runs';
 
 CREATE FUNCTION @extschema@.bcpaid_can_mark(order_id integer) RETURNS boolean
