@@ -29,6 +29,7 @@
 #include "order.h"
 #include "queue.h"
 #include "results.h"
+#include "stop.h"
 #include "wake.h"
 #include "work.h"
 
@@ -61,6 +62,7 @@ static void prune(void *arg);
 bool
 capture_recover(void)
 {
+	stop_point("recover.begin");
 	return work_run("recovering captures", recover, NULL) != WORK_FAILED;
 }
 
@@ -70,6 +72,7 @@ recover(void *arg)
 	clock_seen = clock_offset();
 	mend_times(arg);
 	queue_recover(bcpaid_request_timeout + bcpaid_settle_time);
+	stop_point("recover.done");
 }
 
 static void
@@ -178,11 +181,13 @@ judge_news(void)
 		wake_clear_missed();
 		sweep_is_due = true;
 	}
+	stop_point("judge.begin");
 	if (has_news &&
 		work_try(&judging, "judging candidates", take_candidates, &more) != WORK_FAILED)
 	{
 		has_news = more;
 		judged_at = clock_now();
+		stop_point("judge.committed");
 	}
 	if (sweep_is_due &&
 		work_try(&sweeping, "sweeping", sweep_slice, &sweep_is_due) != WORK_FAILED &&
@@ -201,6 +206,7 @@ static void
 take_candidates(void *more)
 {
 	*(bool *) more = queue_take_candidates(CANDIDATES_AT_ONCE);
+	stop_point("judge.done");
 }
 
 static void

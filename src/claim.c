@@ -13,6 +13,7 @@
 #include "pace.h"
 #include "queue.h"
 #include "reserve.h"
+#include "stop.h"
 #include "work.h"
 
 #define IN_FLIGHT_MAX	512
@@ -45,6 +46,8 @@ claim_due(void)
 	/* Cut short, the claims are committed here all the same. */
 	if (work_try(&patience, "claiming captures", claim_some, &work) == WORK_FAILED)
 		return;
+	if (work.n > 0)
+		stop_point("claim.committed");
 
 	for (int i = 0; i < work.n; i++)
 	{
@@ -91,6 +94,8 @@ claim_some(void *arg)
 		busy[nbusy++] = dlist_container(Job, node, iter.cur)->claim.id;
 	work->ntests = queue_tests(&work->tests);
 	work->n = queue_claim(rooms, nrooms, busy, nbusy, PACE_DEFAULT_ROOM, &work->claims);
+	if (work->n > 0)
+		stop_point("claim.done");
 }
 
 /* Said once for each reason: a copy that may not send is nothing to repeat. */

@@ -14,6 +14,7 @@
 #include "job.h"
 #include "pace.h"
 #include "reserve.h"
+#include "stop.h"
 
 dlist_head	job_list = DLIST_STATIC_INIT(job_list);
 int			job_count = 0;
@@ -61,6 +62,7 @@ job_converse(Job *job, BcPurpose purpose)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	pace_started(job->claim.store.id, job->claim.quota_reserve);
 	owe(job, owed_during(job, purpose));
+	stop_point(purpose == BC_SEND ? "write.begun" : "read.begun");
 }
 
 /* Also between two conversations: who looked will write, and nobody else may use up what that needs. */
@@ -129,6 +131,7 @@ job_collect(void)
 		job->ended_at = clock_now();
 		pace_finished(job->claim.store.id, &result);
 		owe(job, owed_after(job, &result));
+		stop_point(result.purpose == BC_SEND ? "write.answered" : "read.answered");
 	}
 }
 

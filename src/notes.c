@@ -32,6 +32,7 @@
 #include "utils/snapmgr.h"
 
 #include "notes.h"
+#include "stop.h"
 #include "subxact.h"
 #include "wake.h"
 
@@ -211,6 +212,7 @@ flush(void)
 				 errmsg("bcpaid could not note this payment: %s", error->message),
 				 errdetail("The transaction is not affected; a sweep will find the payment.")));
 
+	stop_point("candidate.written");
 	note_count = 0;
 	level_count = 0;
 	if (written && error == NULL)

@@ -18,6 +18,7 @@
 #include "order.h"
 #include "pace.h"
 #include "queue.h"
+#include "stop.h"
 #include "work.h"
 
 #define ORDERS_AT_ONCE	200
@@ -68,6 +69,7 @@ order_apply_due(bool in_haste)
 			return true;
 		if (work_run("setting an order to Captured", apply, &one) == WORK_FAILED)
 			(void) work_run("setting an order to Captured", apply_failed, &one);
+		stop_point("apply.committed");
 	}
 	return due.n == ORDERS_AT_ONCE;
 }
@@ -100,6 +102,7 @@ apply(void *arg)
 	else
 		queue_applied(one->capture, outcome,
 					  "somebody is working on the order in Odoo", LOCKED_RETRY_MS);
+	stop_point("apply.done");
 }
 
 /* Something in Odoo refuses the update: the capture stands, and is shown with it. */

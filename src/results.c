@@ -17,6 +17,7 @@
 #include "queue.h"
 #include "results.h"
 #include "settle.h"
+#include "stop.h"
 #include "work.h"
 
 #define SETTLE_RETRY_MS		1000
@@ -109,6 +110,7 @@ settle_together(void *arg)
 	}
 	if (n > 0)
 		grant_intents(wishing, n);
+	stop_point(n > 0 ? "intent.done" : "settle.done");
 }
 
 static void
@@ -207,6 +209,7 @@ static void
 advance(Job *job, WorkResult committed)
 {
 	job->has_ended = false;
+	stop_point(job->step == SETTLE_INTEND ? "intent.committed" : "settle.committed");
 	switch (job->step)
 	{
 		case SETTLE_INTEND:

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "shared.h"
+#include "stop.h"
 #include "wake.h"
 
 static bool commit_callback_registered = false;
@@ -74,7 +75,10 @@ static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT && wake_wanted)
+	{
+		stop_point("candidate.committed");
 		mark(MyDatabaseId, wake_owner, missed_wanted);
+	}
 	if (event == XACT_EVENT_COMMIT && send_away_wanted)
 		wake_send_away(MyDatabaseId, 0);
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||

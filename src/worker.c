@@ -52,9 +52,11 @@ typedef struct Survey
 static Oid	my_owner = InvalidOid;
 static TimestampTz leaving_until = 0;
 static bool leaving_in_peace = false;
+static volatile sig_atomic_t terminated = false;
 static Oid	my_database = InvalidOid;
 
 /* prototypes of private functions */
+static void terminate(SIGNAL_ARGS);
 static void cancel_at_timeout(SIGNAL_ARGS);
 static void at_exit(int code, Datum arg);
 static void leave(TimestampTz next_due) pg_attribute_noreturn();
@@ -78,7 +80,7 @@ bcpaid_worker_main(Datum arg)
 	my_database = DatumGetObjectId(arg);
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, terminate);
 	pqsignal(SIGINT, cancel_at_timeout);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(my_database, start.owner, 0);
@@ -90,6 +92,14 @@ bcpaid_worker_main(Datum arg)
 		visit();
 	note_ignore_this_session();
 	work();
+}
+
+/* Remembered: ProcDiePending is taken down before the exit begins. */
+static void
+terminate(SIGNAL_ARGS)
+{
+	terminated = true;
+	die(postgres_signal_arg);
 }
 
 /*
@@ -115,7 +125,7 @@ at_exit(int code, Datum arg)
 	if (leaving_in_peace)
 		wake_leave(my_owner, leaving_until, 0);
 	else
-		wake_leave(my_owner, 0, ProcDiePending ? TERMINATED_PAUSE : FAILED_PAUSE);
+		wake_leave(my_owner, 0, terminated ? TERMINATED_PAUSE : FAILED_PAUSE);
 }
 
 static void
@@ -169,8 +179,9 @@ survey(void *arg)
 		return;
 	(void) queue_mend_times();	/* the clock may have been set back while the
 								 * server was down */
-	found->next_due = queue_unfinished() ? 0 :
-		clock_of(queue_next_due(true, &sweep, &news), clock_offset());
+	found->next_due = clock_of(queue_next_due(true, &sweep, &news), clock_offset());
+	if (news || queue_unfinished())
+		found->next_due = 0;
 }
 
 static void
