@@ -47,6 +47,10 @@ LANGUAGE sql STABLE AS $$
         WHEN NOT EXISTS (SELECT FROM bcpaid.attachment) THEN 'bcpaid is not attached: run SELECT bcpaid.attach()'
         WHEN bcpaid.missing_column() IS NOT NULL
             THEN pg_catalog.format('column %s is gone from Odoo: run SELECT bcpaid.attach() again', bcpaid.missing_column())
+        WHEN EXISTS (SELECT FROM pg_catalog.pg_class c, pg_catalog.pg_database d, pg_catalog.pg_roles r, pg_catalog.pg_roles dr
+                      WHERE c.oid = bcpaid.odoo_table() AND d.datname = pg_catalog.current_database()
+                        AND r.oid = c.relowner AND dr.oid = d.datdba AND r.rolsuper AND NOT dr.rolsuper)
+            THEN 'sale_order belongs to a superuser, and this database does not: give it to the role that Odoo works as'
     END
 $$;
 COMMENT ON FUNCTION bcpaid.judging_problem() IS 'why orders cannot be judged in this database, NULL if they can';
