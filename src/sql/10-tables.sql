@@ -110,7 +110,7 @@ COMMENT ON TABLE bcpaid.token_inbox IS 'COPY a store id and its token in here; t
 CREATE TABLE bcpaid.candidate (
     kind        "char" NOT NULL,
     ref         integer NOT NULL
-);
+) USING heap;
 COMMENT ON TABLE bcpaid.candidate IS 'rows of Odoo that changed and are not yet judged: o order, m journal entry, p payment, l order line';
 
 CREATE SEQUENCE bcpaid.capture_id_seq;

@@ -70,7 +70,7 @@ SELECT c.relname::text, t.tgname::text,
        array_remove(ARRAY[CASE WHEN t.tgtype & 4 > 0 THEN 'INSERT' END, CASE WHEN t.tgtype & 8 > 0 THEN 'DELETE' END,
                           CASE WHEN t.tgtype & 16 > 0 THEN 'UPDATE' END], NULL),
        CASE WHEN t.tgenabled = 'O' AND t.tgtype & 3 = 1 AND t.tgqual IS NULL AND t.tgattr::text = ''
-            THEN (string_to_array(encode(t.tgargs, 'escape'), '\000'))[:t.tgnargs] END
+            THEN (string_to_array(encode(t.tgargs, 'escape'), E'\\000'))[:t.tgnargs] END
 FROM pg_trigger t
 JOIN pg_class c ON c.oid = t.tgrelid
 WHERE t.tgfoid = 'bcpaid.note()'::regprocedure AND NOT t.tgisinternal

@@ -70,7 +70,7 @@ SELECT EXISTS (
     SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
     WHERE i.indrelid = to_regclass(format('%I.%I', bcpaid.odoo_schema(), odoo_table))
-      AND a.attname = odoo_column AND i.indisvalid AND c.relname NOT LIKE 'bcpaid\_%')
+      AND a.attname = odoo_column AND i.indisvalid AND NOT starts_with(c.relname, 'bcpaid_'))
 $$;
 COMMENT ON FUNCTION bcpaid.has_index(text, text) IS 'has Odoo an index of its own that starts with this column?';
 
