@@ -1,6 +1,6 @@
 # Goal: whatever Odoo's role plants on its tables runs with that role's rights
 # and no others: in the worker, and when a superuser calls us; it leaves no
-# setting behind.  Replacing the extension itself: t/095_replaced.pl.
+# setting behind.  Replacing the extension itself: t/096_replaced.pl.
 
 use strict;
 use warnings FATAL => 'all';
