@@ -23,6 +23,7 @@ bcpaid.max_workers = 16
 max_worker_processes = 24
 allow_in_place_tablespaces = on
 autovacuum = off
+log_min_messages = debug1
 CONF
 my $node = $shop->{node};
 my $version = $shop->sql('SELECT extversion FROM pg_extension WHERE extname = \'bcpaid\'');
@@ -85,11 +86,13 @@ sub await_hanging
 	return;
 }
 
-# Done in time, though transfers hang; `left`: the worker is gone, and its transfers with it.
+# Done in time, though transfers hang; `left`: the worker is gone, and its
+# transfers with it; `quiet`: it said nothing; `away`: nor came another one.
 sub in_time
 {
 	my ($name, $database, $code, %expected) = @_;
 	my $pid = worker($database);
+	my $oid = $shop->sql("SELECT oid FROM pg_database WHERE datname = '$database'", dbname => 'postgres');
 	my $log = $shop->log_size;
 	my $begun = time;
 	$code->();
@@ -105,6 +108,7 @@ sub in_time
 	await_hanging();
 	my @said = grep { /\[$pid\]/ && /(?:WARNING|ERROR|FATAL|PANIC):/ } split /\n/, $shop->log_since($log);
 	is("@said", '', "$name: the worker left without a complaint") if $expected{quiet};
+	unlike($shop->log_since($log), qr/starting background worker process "bcpaid worker for database $oid"/, "$name: and none comes at once") if $expected{away};
 	return;
 }
 
@@ -128,24 +132,24 @@ await_hanging();
 
 # ---- its own database ----
 
-in_time('DROP DATABASE', 'dropped', server('DROP DATABASE dropped'), left => 1, quiet => 1);
+in_time('DROP DATABASE', 'dropped', server('DROP DATABASE dropped'), left => 1, quiet => 1, away => 1);
 delete $cases{dropped};
 in_flight('forced');
-in_time('DROP DATABASE WITH (FORCE)', 'forced', server('DROP DATABASE forced WITH (FORCE)'), left => 1);
+in_time('DROP DATABASE WITH (FORCE)', 'forced', server('DROP DATABASE forced WITH (FORCE)'), left => 1, away => 1);
 delete $cases{forced};
 
 in_flight('original');
-in_time('CREATE DATABASE TEMPLATE', 'original', server('CREATE DATABASE copy TEMPLATE original'), left => 1, quiet => 1);
+in_time('CREATE DATABASE TEMPLATE', 'original', server('CREATE DATABASE copy TEMPLATE original'), left => 1, quiet => 1, away => 1);
 in_flight('duplicated');
-in_time('CREATE DATABASE TEMPLATE, after a termination', 'duplicated', server(<<'SQL'), left => 1);
+in_time('CREATE DATABASE TEMPLATE, after a termination', 'duplicated', server(<<'SQL'), left => 1, away => 1);
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'duplicated' AND pid <> pg_backend_pid();
 CREATE DATABASE duplicate ENCODING 'unicode' TEMPLATE duplicated;
 SQL
 in_flight('named');
-in_time('ALTER DATABASE RENAME', 'named', server('ALTER DATABASE named RENAME TO renamed'), left => 1, quiet => 1);
+in_time('ALTER DATABASE RENAME', 'named', server('ALTER DATABASE named RENAME TO renamed'), left => 1, quiet => 1, away => 1);
 $shop->odoo('ALTER DATABASE renamed RENAME TO named', dbname => 'postgres');
 in_flight('moved');
-in_time('ALTER DATABASE SET TABLESPACE', 'moved', server('ALTER DATABASE moved SET TABLESPACE elsewhere'), left => 1, quiet => 1);
+in_time('ALTER DATABASE SET TABLESPACE', 'moved', server('ALTER DATABASE moved SET TABLESPACE elsewhere'), left => 1, quiet => 1, away => 1);
 is($shop->sql(q{SELECT count(*) FROM pg_stat_statements WHERE query ~ '^DROP DATABASE dropped$|DATABASE (copy TEMPLATE orig|named RENAME|moved SET)'}, dbname => 'postgres'), '4',
 	'and another extension saw the statements, too');
 
