@@ -330,11 +330,10 @@ judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store)
 		store->delay_ms = result->retry_ms > 0 ? result->retry_ms :
 			pace_backoff_ms(claim->store_failures);
 	}
+	else if (claim->store_failures > 0 && result->requests > 0 && !result->store_unwell)
+		store->condition = "well";
 	else if (result->purpose == BC_SEND && result->verdict == BC_TAKEN)
-		store->condition = "well";
-	else if (result->purpose != BC_SEND && claim->store_failures > 0 &&
-			 result->requests > 0 && !result->store_unwell)
-		store->condition = "well";
+		store->condition = "success";	/* it may be older than a failure */
 }
 
 void

@@ -54,7 +54,7 @@ LANGUAGE sql AS $$
                                      WHEN 'well' THEN 0 ELSE s.failures END,
            retry_at = CASE WHEN until > pg_catalog.clock_timestamp() THEN until
                            WHEN condition <> 'well' THEN s.retry_at END,
-           last_success_at = CASE condition WHEN 'well' THEN pg_catalog.clock_timestamp() ELSE s.last_success_at END,
+           last_success_at = CASE WHEN condition IN ('well', 'success') THEN pg_catalog.clock_timestamp() ELSE s.last_success_at END,
            stopped_reason = CASE condition WHEN 'stop' THEN detail ELSE s.stopped_reason END,
            no_transactions = condition <> 'transactions' AND (s.no_transactions OR condition = 'no_transactions'),
            read_back = s.read_back OR condition = 'read_back',
