@@ -21,6 +21,7 @@ for my $way ([ 'POST' ], [ 'PUT', $by_status ])
 {
 	for my $how ('close', 'reset')
 	{
+		push @cases, { name => "$way->[0], nothing wrong, before $how", store => $way->[1], writes => 1 };
 		push @cases, map { { name => "$way->[0], $how, " . ($_ ? 'taken' : 'not taken'), method => $way->[0], store => $way->[1],
 			fault => { do => 'drop', how => $how, taken => $_ ? JSON::PP::true : JSON::PP::false }, writes => $_ ? 1 : 2 } } 0, 1;
 	}
@@ -68,6 +69,6 @@ sub is_write { return $_[0]{method} =~ /^(?:POST|PUT)$/; }
 
 sub order_faults
 {
-	$shop->fault(%{ $_->{fault} }, match => { order => $_->{number}, method => $_->{method} }) for @_;
+	$shop->fault(%{ $_->{fault} }, match => { order => $_->{number}, method => $_->{method} }) for grep { $_->{fault} } @_;
 	return;
 }
