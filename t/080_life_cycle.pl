@@ -161,6 +161,17 @@ in_time('DROP SCHEMA CASCADE, with the extension in it', 'cleared', sub {
 	$shop->sql('SET client_min_messages = error; DROP SCHEMA public CASCADE', dbname => 'cleared') }, left => 1, quiet => 1);
 delete $cases{cleared};
 
+# Not waiting, but in the middle of transactions.
+$shop->sql('CREATE DATABASE busy TEMPLATE odoo OWNER odoo STRATEGY file_copy', dbname => 'postgres');
+at('busy', sub {
+	my @many = map { {} } 1 .. 60;
+	$shop->odoo('SELECT bcpaid.confirm_environment()');
+	$shop->place(@many);
+	$shop->pay_all(@many);
+	$shop->wait_until('some are captured', sub { $shop->sql("SELECT count(*) FROM bcpaid.captures WHERE state = 'applied'") >= 10 });
+});
+in_time('DROP EXTENSION under a busy worker', 'busy', sub { $shop->odoo('SET client_min_messages = error; DROP EXTENSION bcpaid', dbname => 'busy') }, left => 1, quiet => 1);
+
 # The next version adds to the ledger and replaces what the worker has plans of.
 PostgreSQL::Test::Utils::append_to_file($update, <<'SQL');
 ALTER TABLE bcpaid.capture ADD COLUMN note text NOT NULL DEFAULT '';
