@@ -21,7 +21,8 @@
 /* prototypes of private functions */
 static void read_order(const json_t *body, const BcStore *store, const char *marker,
 					   BcRemoteOrder *order);
-static void read_payment_status(const json_t *body, BcRemoteOrder *order);
+static void read_payment_status(const json_t *body, const BcStore *store,
+								BcRemoteOrder *order);
 static void read_total(const json_t *body, BcRemoteOrder *order);
 static void read_method(const json_t *body, const BcStore *store, BcRemoteOrder *order);
 static bool is_part_paid(const json_t *body, const char *key);
@@ -52,7 +53,7 @@ read_order(const json_t *body, const BcStore *store, const char *marker,
 	int64		status_id = -1;
 
 	read_total(body, order);
-	read_payment_status(body, order);
+	read_payment_status(body, store, order);
 	read_method(body, store, order);
 	if (bc_json_integer(body, "status_id", &status_id) != BC_PRESENT ||
 		status_id < 0 || status_id > 10000)
@@ -87,7 +88,7 @@ read_total(const json_t *body, BcRemoteOrder *order)
 
 /* Absent and null are '': what a fresh offline order carries is undocumented. */
 static void
-read_payment_status(const json_t *body, BcRemoteOrder *order)
+read_payment_status(const json_t *body, const BcStore *store, BcRemoteOrder *order)
 {
 	const char *status = "";
 	char	   *c;
@@ -95,7 +96,7 @@ read_payment_status(const json_t *body, BcRemoteOrder *order)
 	if (bc_json_text(body, "payment_status", &status) == BC_WRONG_TYPE)
 		order->unreadable = "payment_status";
 	bc_text_clean(order->payment_status, sizeof(order->payment_status),
-				  status, strlen(status), NULL);
+				  status, strlen(status), store->token);
 	for (c = order->payment_status; *c != '\0'; c++)
 	{
 		if (*c == '_')

@@ -100,8 +100,9 @@ COMMENT ON FUNCTION bcpaid.check_connector_store(integer) IS 'raises unless the 
 
 /* ---- tokens: they go in and never come out ---- */
 
+/* Generic plans: in any other the token would be a constant, for auto_explain to print. */
 CREATE FUNCTION bcpaid.keep_token(store_id integer, new_token text) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM bcpaid.store s WHERE s.id = keep_token.store_id) THEN
         RAISE EXCEPTION 'there is no store %', COALESCE(store_id::text, 'NULL')
@@ -121,7 +122,7 @@ END $$;
 COMMENT ON FUNCTION bcpaid.keep_token(integer, text) IS 'store a token and let its store go on';
 
 CREATE FUNCTION bcpaid.set_token(store_id integer, token text) RETURNS void
-LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     PERFORM bcpaid.check_owner();
     PERFORM bcpaid.keep_token(store_id, token);
