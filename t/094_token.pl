@@ -152,6 +152,7 @@ foreach my $user ('odoo', $superuser)
 	unlike($stdout . $stderr, qr/secret/, 'has no token');
 }
 
+$shop->store_is_content;
 $shop->stop;
 my $log = slurp_file($node->logfile);
 like($log, qr/COPY bcpaid\.token_inbox/, 'the log has the statements');
