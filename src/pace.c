@@ -18,6 +18,8 @@
 
 #define IN_FLIGHT_MAX	64		/* conversations with one store */
 #define HEADERLESS_MAX	16		/* with one that does not tell its quota */
+#define PILOT_MS		5000	/* so long the next waits for the first one's
+								 * answer */
 
 typedef struct Pace
 {
@@ -31,6 +33,7 @@ typedef struct Pace
 	int			left;
 	int			total;
 	TimestampTz reset_at;
+	TimestampTz started_at;		/* when its last conversation began */
 	struct Pace *next;
 } Pace;
 
@@ -65,6 +68,7 @@ pace_started(int store_id, float reserve)
 	Pace	   *pace = find(store_id);
 
 	pace->in_flight++;
+	pace->started_at = clock_now();
 	pace->reserve = reserve;
 }
 
@@ -114,6 +118,7 @@ take_quota(Pace *pace, const BcResult *result)
  * What is left, less the reserve and what captures under way may still ask,
  * in whole captures.  Of a new window nothing is known, other apps may
  * have been there first: one conversation goes ahead, and its answer tells.
+ * While that does not come, which may be one order's fault, one more at a time.
  */
 static int
 room_of(Pace *pace, TimestampTz now)
@@ -128,8 +133,13 @@ room_of(Pace *pace, TimestampTz now)
 
 		most = Min(most, pace->in_flight + usable / PACE_CAPTURE);
 	}
+	else if (pace->headerless)
+		most = HEADERLESS_MAX;
+	else if (pace->in_flight > 0)
+		most = Min(most, pace->in_flight +
+				   (now >= TimestampTzPlusMilliseconds(pace->started_at, PILOT_MS)));
 	else
-		most = pace->headerless ? HEADERLESS_MAX : 1;
+		most = 1;
 	return Max(most - pace->in_flight, 0);
 }
 

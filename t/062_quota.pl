@@ -22,6 +22,7 @@ my %store = map { my ($name, @more) = @$_; $name => $shop->another_store($name, 
   [ 'true', '', quota => { limit => QUOTA } ],    # the figures of BigCommerce: 150 in 30 s
   [ 'short', '', quota => { limit => QUOTA, window_ms => SHORT * 1000 } ],
   (map { [ $_, '', quota => { limit => QUOTA, window_ms => LONG * 1000 } ] } qw(eaten empty late)),
+  [ 'pilot', '', quota => { limit => QUOTA } ],
   [ 'full', '', quota => { limit => 30, window_ms => 600_000 } ],
   [ 'bare', '', quota => { limit => QUOTA, window_ms => LONG * 1000, headers_on_429 => JSON::PP::false } ],
   (map { [ "throttle$_", '' ] } 0 .. 7), (map { [ "store$_", '' ] } 1 .. 20), [ 'poison', '' ];
@@ -57,6 +58,17 @@ $shop->odoo("SELECT bcpaid.resume($store{full}[0])");
 $shop->wait_until('the next share is used', sub { applied('full') == 13 });
 is(throttled('full'), 0, 'and no 429');
 
+# ---- the first request of a window hangs: the others do not wait for its end ----
+
+my $pilot_hangs = $shop->fault(match => { store => 'pilot' }, do => 'hang', then => 'answer');
+my @pilot = start(some(1, 'pilot'));
+$shop->control('POST', 'wait', { held => 1, timeout_ms => 60000 });
+push @pilot, start(some(5, 'pilot'));
+$shop->wait_until('those behind it are applied', sub { applied('pilot') == 5 });
+is($shop->state_of($pilot[0]{order}), 'claimed', 'one that hangs ahead of a window holds up nobody else');
+$shop->control('POST', 'release', { fault => $pilot_hangs });
+$shop->come_to_their_end(@pilot);
+
 # ---- backlogs for several windows, of which the first is begun by others ----
 
 my @true = some(92, 'true');
@@ -66,6 +78,7 @@ my @empty = some(6, 'empty');
 my @late = some(40, 'late');
 my @bare = some(6, 'bare');
 $shop->place(@true, @short, @eaten, @empty, @late, @bare);
+my $eaten_at = time;
 eat('eaten', 100);
 eat($_, QUOTA) for qw(empty bare);
 $shop->pay_all(@empty, @bare, @eaten);
@@ -173,7 +186,7 @@ for ([ 'true', WINDOW, 2 ], [ 'short', SHORT, 3 ])
 }
 
 is(throttled('eaten'), 0, 'eaten: others were first, no 429');
-cmp_ok((windows('eaten', LONG))[0], '<=', QUOTA - 100 - RESERVE, 'eaten: what they left, less the reserve');
+cmp_ok(scalar(grep { $_->{at} < $eaten_at + LONG } requests('store=eaten')), '<=', QUOTA - 100 - RESERVE, 'eaten: what they left, less the reserve');
 is(throttled('empty'), 1, 'empty: others left nothing, and one request finds out');
 is(throttled('late'), 0, 'late: others came meanwhile, no 429');
 cmp_ok((windows('late', LONG))[0], '<=', QUOTA - RESERVE, 'late: they found room');
