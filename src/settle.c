@@ -221,8 +221,8 @@ after_send(const QueueClaim *claim, const BcResult *look, const BcResult *result
 		case BC_NO_WAY_A:
 			after_refused_way(claim, move);
 			break;
-		case BC_STOP_STORE:
-			move->to_state = "queued";
+		case BC_STOP_STORE:		/* a redirect does not say what was done */
+			move->to_state = result->status / 100 == 3 ? "unknown" : "queued";
 			break;
 		case BC_NOT_SENT:
 		case BC_LOOK_AGAIN:

@@ -36,11 +36,12 @@ my $table = <<'TABLE';
 | 202                  | wait!  | wait!  | again! | again! | lost   | lost   | no   |
 | 204                  | wait!  | ok     | again! | ok     | lost   | lost   | no   |
 | 206                  | wait!  | wait!  | again! | again! | lost   | lost   | no   |
-| 301                  | stop   | stop   | stop   | stop   | stop   | stop   | no   |
-| 302                  | stop   | stop   | stop   | stop   | stop   | stop   | no   |
-| 303                  | stop   | stop   | stop   | stop   | stop   | stop   | no   |
-| 307                  | stop   | stop   | stop   | stop   | stop   | stop   | no   |
-| 308                  | stop   | stop   | stop   | stop   | stop   | stop   | no   |
+| 301                  | stop   | stop   | stop   | stop   | astray | astray | no   |
+| 302                  | stop   | stop   | stop   | stop   | astray | astray | no   |
+| 303                  | stop   | stop   | stop   | stop   | astray | astray | no   |
+| 303, taken           | -      | -      | -      | -      | there  | there  | -    |
+| 307                  | stop   | stop   | stop   | stop   | astray | astray | no   |
+| 308                  | stop   | stop   | stop   | stop   | astray | astray | no   |
 | 400                  | refuse | refuse | held   | held   | refuse | refuse | no   |
 | 401                  | stop   | stop   | stop   | stop   | stop   | stop   | no   |
 | 402                  | refuse | refuse | held   | held   | refuse | refuse | no   |
@@ -89,6 +90,8 @@ my %outcome = (
 	ok     => 'applied, tries 0, open, writes 1, captures 1',
 	wait   => 'waiting, tries 1, open, writes 0, captures 0',
 	stop   => 'queued, tries 0, stopped, writes 0, captures 0',
+	astray => 'unknown, tries 0, stopped, writes 1, captures 0',
+	there  => 'unknown, tries 0, stopped, writes 1, captures 1',
 	refuse => 'refused, tries 0, open, writes 0, captures 0',
 	lost   => 'unknown, tries 0, open, writes 1, captures 0',
 	found  => 'unknown, tries 0, open, writes 1, captures 1',
@@ -143,7 +146,7 @@ sub fault_of
 {
 	my ($cell) = @_;
 	my ($name, $taken) = $cell->{answer} =~ /^(.*?)(, taken)?$/;
-	my $fault = $fault{$name} || ($name =~ /^3/ ? { do => 'redirect', status => $name, to => 'https://localhost/' } : { do => 'answer', status => $name });
+	my $fault = $fault{$name} || ($name =~ /^3/ && !$taken ? { do => 'redirect', status => $name, to => 'https://localhost/' } : { do => 'answer', status => $name });
 	my %who = $cell->{call} eq 'test' ? (store => $cell->{store}[1]) : (order => $cell->{number});
 	return { %$fault, ($taken ? (taken => $true) : ()), match => { %{ $match{ $cell->{call} } }, %who }, times => 'forever' };
 }
@@ -319,7 +322,7 @@ $shop->come_to_their_end(@captures);
 for my $cell (@captures)
 {
 	my ($outcome) = $cell->{outcome} =~ /(\w+)/;
-	my $writes = $cell->{call} =~ /^p/ && $outcome =~ /^(?:wait|stop|refuse|lost|vague)$/ ? 2 : 1;
+	my $writes = $cell->{call} =~ /^p/ && $outcome =~ /^(?:wait|stop|astray|refuse|lost|vague)$/ ? 2 : 1;
 	is(writes($cell), $writes, "$cell->{name}: $writes writes in all");
 }
 test_all(@tests);
