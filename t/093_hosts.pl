@@ -20,12 +20,8 @@ my $home = PostgreSQL::Test::Utils::tempdir;
 PostgreSQL::Test::Utils::append_to_file("$home/.netrc", "machine localhost login somebody password else\n");
 my $shop = Bcpaid::Shop->new('hosts', conf => "bcpaid.max_attempts = 2\n");
 my $node = $shop->{node};
-$node->stop;
-{
-	local @ENV{qw(http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY)} = ("http://$elsewhere") x 5;
-	local @ENV{qw(no_proxy NO_PROXY NETRC CURL_HOME HOME)} = ('localhost', 'localhost', "$home/.netrc", $home, $home);
-	$node->start;
-}
+my %proxies = map { $_ => "http://$elsewhere" } qw(http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY);
+restart_with(%proxies, NETRC => "$home/.netrc", CURL_HOME => $home, HOME => $home);
 
 $shop->place(my $usual = { name => 'among proxies of the environment' });
 $shop->pay_all($usual);
@@ -34,6 +30,7 @@ is(calls(), 0, 'no proxy of the environment is called');
 
 # A proxy of the configuration is, and the environment cannot take it away.
 set_config("bcpaid.proxy = 'http://$elsewhere'");
+restart_with(no_proxy => 'localhost', NO_PROXY => 'localhost');
 $shop->place(my $proxied = { name => 'through a proxy', state => 'applied' });
 my $before = requests();
 $shop->pay_all($proxied);
@@ -151,6 +148,15 @@ is(calls(), 1, 'a call would have been seen');
 $shop->store_is_content;
 $shop->stop;
 done_testing();
+
+sub restart_with
+{
+	my (%environment) = @_;
+	$node->stop;
+	local @ENV{ keys %environment } = values %environment;    # the server's; the test itself asks the sandbox by HTTP
+	$node->start;
+	return;
+}
 
 sub calls
 {
