@@ -83,6 +83,20 @@ for my $idle ('1min', '0ms')
 	like($shop->log_since($log), qr/the system's clock was set back: bcpaid goes on at once with \d+ captures/, 'and says so') if $idle ne '0ms';
 }
 
+# No capture waits that could tell: the last one used up our share of the store's quota.
+my $few = $shop->another_store('few', '', quota => { limit => 5, window_ms => 1000 });
+my @spent = map { { name => $_, store => $few } } 'uses up the share', 'comes after the clock was set back';
+$shop->sql('UPDATE bcpaid.store SET read_back = true');
+$shop->place(@spent);
+set_clock($hour);
+$shop->pay_all($spent[0]);
+$shop->wait_for_state($spent[0]{order}, 'applied');
+is($shop->sql("SELECT retry_at IS NOT NULL FROM bcpaid.store WHERE id = $few->[0]"), 't', 'the store is asked no more for a while');
+set_clock(0);
+my $since = time;
+$shop->pay_all($spent[1]);
+cmp_ok(seconds_until($spent[1]{order}, 'applied', $since, 'share used up, clock set back'), '<', 30, 'a share used up in the future delays nothing now');
+
 # A write whose answer was lost, made in what is now the future.
 $node->append_conf('postgresql.conf', "bcpaid.retry_base = '100ms'");
 $node->reload;
@@ -91,7 +105,7 @@ $shop->fault(do => 'drop', match => { order => 503, method => 'POST' });
 my $lost = $shop->paid_order(10, 503);
 $shop->wait_for_state($lost, 'unknown');
 set_clock(0);
-my $since = time;
+$since = time;
 my $took = seconds_until($lost, 'applied', $since, 'sent in the future');
 cmp_ok($took, '<', 40, 'a write from the future is looked for from now on');
 cmp_ok($took, '>', $request_timeout + $settle_time, 'and not earlier');

@@ -253,8 +253,9 @@ COMMENT ON FUNCTION bcpaid.queue_recover(interval) IS 'take up what an earlier w
 
 /*
  * Set back by an hour, the clock would make what is due now wait for an hour.
- * Whatever changed in the future tells: it is due at once, and its store may be
- * asked.  A write from the future was made just now, for all that we know.
+ * Whatever changed in the future tells: it is due at once.  A store whose pause
+ * was told by an answer from the future may be asked, also if nothing waits
+ * yet.  A write from the future was made just now, for all that we know.
  * Returns how many captures would have waited.
  */
 CREATE FUNCTION bcpaid.queue_mend_times() RETURNS integer
@@ -263,7 +264,7 @@ LANGUAGE sql AS $$
      WHERE state = 'sending' AND sent_at > pg_catalog.clock_timestamp();
     UPDATE bcpaid.progress SET swept_at = pg_catalog.clock_timestamp() WHERE swept_at > pg_catalog.clock_timestamp();
     WITH late AS MATERIALIZED (
-        SELECT c.id, c.store_id FROM bcpaid.store s
+        SELECT c.id FROM bcpaid.store s
           JOIN bcpaid.capture c ON c.store_id = s.id AND c.state IN ('queued', 'waiting', 'unknown')
          WHERE c.due > pg_catalog.clock_timestamp() AND c.due < 'infinity' AND c.changed_at > pg_catalog.clock_timestamp()
            FOR UPDATE OF c SKIP LOCKED
@@ -273,7 +274,9 @@ LANGUAGE sql AS $$
            FOR UPDATE SKIP LOCKED
     ), asked AS (
         UPDATE bcpaid.store s SET retry_at = NULL
-         WHERE s.retry_at > pg_catalog.clock_timestamp() AND s.id IN (SELECT l.store_id FROM late l)
+         WHERE s.retry_at > pg_catalog.clock_timestamp()
+           AND EXISTS (SELECT FROM bcpaid.attempt a JOIN bcpaid.capture c ON c.id = a.capture_id
+                        WHERE c.store_id = s.id AND a.at > pg_catalog.clock_timestamp() AND a.at <= s.retry_at)
     ), mended AS (
         UPDATE bcpaid.capture c
            SET due = pg_catalog.clock_timestamp(), changed_at = pg_catalog.clock_timestamp(),
