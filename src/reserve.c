@@ -97,3 +97,9 @@ reserve_silence_ms(const char **why)
 	LWLockRelease(shared->lock);
 	return left > 0 ? (int) (left / 1000) + 1 : 0;
 }
+
+TimestampTz
+reserve_server_start(void)
+{
+	return shared->started_at + clock_offset();
+}

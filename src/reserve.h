@@ -8,6 +8,8 @@
 #ifndef BCPAID_RESERVE_H
 #define BCPAID_RESERVE_H
 
+#include "datatype/timestamp.h"
+
 /*
  * Reserve a remote order for this worker, in the whole cluster; false if
  * another has it, for another database.  Reservations end with wake_leave().
@@ -21,5 +23,11 @@ extern void reserve_end(const char *hash, int64 remote_order_id);
  * be on its way; after the clock was set forward, what a read did not find.
  */
 extern int	reserve_silence_ms(const char **why);
+
+/*
+ * When the server started, by the system's clock as it is now.  How long
+ * before that a write was made, nobody knows: the clock may have been set.
+ */
+extern TimestampTz reserve_server_start(void);
 
 #endif							/* BCPAID_RESERVE_H */

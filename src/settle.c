@@ -155,7 +155,7 @@ after_unknown(const QueueClaim *claim, const BcResult *result, TimestampTz asked
 static SettleStep
 absent_after_send(const QueueClaim *claim, TimestampTz asked_at, QueueMove *move)
 {
-	TimestampTz counts_from = claim->sent_at +
+	TimestampTz counts_from = Max(claim->sent_at, reserve_server_start()) +
 	((int64) bcpaid_request_timeout + bcpaid_settle_time) * 1000;
 
 	move->to_state = "unknown";

@@ -75,6 +75,7 @@ attach_memory(void)
 		memset(shared, 0, memory_size());
 		shared->lock = &GetNamedLWLockTranche("bcpaid")->lock;
 		shared->unclean = begins_in_silence();
+		shared->started_at = clock_now();
 		shared->clock_offset = clock_offset();
 	}
 	LWLockRelease(AddinShmemInitLock);

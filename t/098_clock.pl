@@ -140,6 +140,16 @@ cmp_ok($sent - $begin, '<', $request_timeout, 'the clock was set while the write
 is($shop->captures(508), 1, 'set forward by an hour: the capture that came late is the only one');
 like($shop->sql("SELECT string_agg(detail, ' ') FROM bcpaid.attempt JOIN bcpaid.capture c ON c.id = capture_id WHERE order_id = $late"), qr/our capture is there/, 'a read found it');
 
+# Nor if it is set while the server is shut down.
+$late = $shop->fault(do => 'late', seconds => $request_timeout + 2 * $settle_time - 0.7, match => { order => 509, method => 'POST' });
+my $over = $shop->paid_order(10, 509);
+$shop->wait_until('the write is under way', sub { grep { $_->{id} == $late && $_->{used} } @{ $shop->control('GET', 'faults') } });
+$node->stop;
+set_clock(2 * $hour);
+start_with_our_clock();
+$shop->wait_for_state($over, 'applied');
+is($shop->sql("SELECT sends FROM bcpaid.capture WHERE order_id = $over"), 1, 'set forward during a clean restart: not sent again');
+
 # The silence after a crash goes by no clock that can be set.
 my ($order, $invoice) = $shop->open_order(10, 506);
 set_clock(0);
