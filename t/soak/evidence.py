@@ -13,9 +13,9 @@ JOURNAL = """SELECT token, order_id, fact, value, extract(epoch FROM pg_xact_com
               ORDER BY token"""
 CAPTURES = """SELECT id, store_hash, remote_order_id, order_id, state, coalesce(reason, ''), captured_by, marker, sends
                 FROM bcpaid.capture ORDER BY id"""
-# clock_timestamp() grows within a transaction too: at least as long as it takes to write a row.
+# Rows that say what became of the payment meanwhile are no change of state.
 HISTORY = """SELECT capture_id, extract(epoch FROM at), state, coalesce(reason, ''), by, xmin FROM bcpaid.history
-              ORDER BY at, ctid"""
+              WHERE reason IS NULL OR reason !~ '^the payment (was taken back|is there again)' ORDER BY at, ctid"""
 STATUSES = "SELECT id, coalesce(bcpaid_payment_status, '') FROM sale_order"
 LOUD = re.compile(r" (WARNING|ERROR|FATAL|PANIC):  (.*)")
 

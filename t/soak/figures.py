@@ -40,7 +40,8 @@ def figures(soak):
         ("tried again", f"{states.get('waiting', 0)} waits, {states.get('unknown', 0)} times an outcome was not known"),
         ("requests", f"{evidence.report['requests']}; 429: {evidence.report['throttled']} for the quota,"
                      f" {sum(n for name, n in used.items() if '429' in name)} as a fault"),
-        ("workers", f"{len(soak.watch.workers)}, of {soak.watch.peak_kb / 1024:.1f} MB of their own at most"),
+        ("workers", f"{len(soak.watch.workers)}, of {soak.watch.peak_kb / 1024:.1f} MB of their own at most, with"
+                    f" {soak.watch.files} files and sockets open"),
         ("processes", listed(soak.killer.counts)),
         ("operator", listed(soak.operator.counts)),
         ("stores", listed(soak.weather.counts)),

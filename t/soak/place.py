@@ -82,7 +82,8 @@ class Watch(threading.Thread):
 
     def __init__(self, server):
         super().__init__(daemon=True)
-        self.server, self.peak_kb, self.workers, self.over = server, 0, set(), threading.Event()
+        self.server, self.workers, self.over = server, set(), threading.Event()
+        self.peak_kb, self.files = 0, 0     # and how many files and sockets it had open then
 
     def run(self):
         while not self.over.wait(0.25):
@@ -94,7 +95,8 @@ class Watch(threading.Thread):
         with open(f"/proc/{process}/status") as file:
             own = [int(line.split()[1]) for line in file if line.startswith("RssAnon")]
         self.workers.add(process)
-        self.peak_kb = max([self.peak_kb, *own])
+        if own and own[0] > self.peak_kb:
+            self.peak_kb, self.files = own[0], len(os.listdir(f"/proc/{process}/fd"))
 
 
 class Place:

@@ -102,14 +102,15 @@ class Soak:
         return [Story(n, rng.randint(1, self.chosen.stores), kind, rng) for n, kind in enumerate(chosen)]
 
     def calm_down(self):
-        """No faults any more. The operator has what was stopped go on, and tries again what was refused."""
+        """No faults any more, and the operator has what was stopped go on. Only what was refused needs a hand more."""
         self.killer.end()
         self.operator.end()
         self.faults = self.weather.end()
         self.faulty = time.monotonic() - self.began
         session = self.place.server.session()
-        for _ in range(2):
-            session.run(f"SELECT bcpaid.retry_store(id) FROM generate_series(1, {self.chosen.stores}) id")
+        for clean_up in ("SELECT bcpaid.resume(id) FROM bcpaid.stores",
+                         "SELECT bcpaid.retry(id) FROM bcpaid.captures WHERE state = 'refused'"):
+            session.run(clean_up)
             since = session.value("SELECT clock_timestamp()")
             wait_until("all is quiet", lambda: self.unsettled(since), QUIET_S)
         session.close()

@@ -100,7 +100,7 @@ class Killer(Trouble):
         return self._signal("bcpaid worker", signal.SIGTERM)
 
     def deed_launcher_sent_SIGTERM(self):
-        return self._signal("bcpaid launcher", signal.SIGTERM)
+        return self.rng.random() < 0.4 and self._signal("bcpaid launcher", signal.SIGTERM)
 
     def deed_worker_terminated(self):
         """As Odoo's role, which may: the worker is a session of its own."""

@@ -10,12 +10,11 @@ WORKER = {
     None: "queued",
     "queued": "claimed waiting cancelled",
     "claimed": "sending captured waiting held refused not_ours queued cancelled",
-    "sending": "captured unknown refused waiting queued",
+    "sending": "captured unknown refused waiting queued held",
     "unknown": "unknown sending captured held waiting queued cancelled",
     "waiting": "claimed waiting cancelled",
-    "captured": "applied captured",
-    "applied": "applied",
-    "refused": "", "held": "", "not_ours": "", "cancelled": "",
+    "captured": "applied",
+    "applied": "", "refused": "", "held": "", "not_ours": "", "cancelled": "",
 }
 PERSON = {
     None: "queued",
@@ -30,9 +29,9 @@ EXCUSES = [
     ("held", r"^the store said that it recorded the capture, but does not show it$", "lie"),
     ("held", r"^sent before, outcome not known; now: ", "fault"),
 ]
-# What the server may say, because it was made to: processes were ended, requests of Odoo met, operators erred.
+# What the server may say of numbers N: processes were ended, requests of Odoo met, operators erred.
 EXPECTED = [
-    r"FATAL: terminating (connection|background worker \"bcpaid (worker|launcher)[^\"]*\") due to administrator command",
+    r"FATAL: terminating (connection|background worker \"bcpaid (worker|launcher).*\") due to administrator command",
     r"(FATAL|WARNING): terminating connection (because of crash of another server process|due to immediate shutdown)",
     r"FATAL: the database system is (starting up|shutting down|in recovery mode|not (yet )?accepting)",
     r"ERROR: could not serialize access due to concurrent (update|delete)",
@@ -124,10 +123,15 @@ class Verdict:
             self.wrong(None, f"the ledger does not know {store}/{remote}, to which was written")
 
     def odoo_agrees(self):
-        applied = {one.order for one in self.evidence.captures if one.state == "applied"}
+        applied = {one.order for one in self.evidence.captures if one.state == "applied" and not self.is_elsewhere(one)}
         for order, status in self.evidence.status.items():
             if (order in applied) != (status == "Captured"):
                 self.wrong(order, f"Odoo shows {status!r}, applied is {order in applied}")
+
+    def is_elsewhere(self, capture):
+        """Captured, while somebody linked the order to another remote order: Odoo's status is for that one."""
+        return (capture.reason == "the order is linked to another remote order now"
+                and any(one.fact == "link" for one in self.evidence.events[capture.order]))
 
     # --- Never early ---
 
