@@ -31,7 +31,10 @@ turn_launcher_starts(void)
 	for (int i = 0; i < shared->n; i++)
 	{
 		if (shared->entries[i].worker == BEING_STARTED)
+		{
 			shared->entries[i].worker = 0;
+			shared->entries[i].must_leave = false;
+		}
 	}
 	if (shared->unclean && shared->silent_until == 0)
 		shared->silent_until = shared_silence_from_now();
@@ -101,7 +104,10 @@ turn_no_slot(Oid database)
 	shared->no_slot = true;
 	entry = shared_find(database, false);
 	if (entry != NULL && entry->worker == BEING_STARTED)
+	{
 		entry->worker = 0;
+		entry->must_leave = false;
+	}
 	LWLockRelease(shared->lock);
 }
 
