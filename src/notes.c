@@ -75,6 +75,7 @@ static void at_subtransaction_event(SubXactEvent event, SubTransactionId id,
 static void forget_all(void);
 static void flush(void);
 static void append_notes(void *written);
+static void check_candidate(Relation candidate);
 static void append_to(Relation candidate);
 
 void
@@ -246,6 +247,7 @@ append_notes(void *written)
 	}
 
 	candidate = table_open(table, NoLock);
+	check_candidate(candidate);
 	if (RelationGetNumberOfBlocks(candidate) <= CANDIDATE_BLOCKS_MAX)
 	{
 		append_to(candidate);
@@ -254,12 +256,11 @@ append_notes(void *written)
 	table_close(candidate, NoLock);
 }
 
+/* Before anything else is asked of it: a view has no blocks to be counted. */
 static void
-append_to(Relation candidate)
+check_candidate(Relation candidate)
 {
 	TupleDesc	desc = RelationGetDescr(candidate);
-	CommandId	command = GetCurrentCommandId(true);
-	BulkInsertState bulk = GetBulkInsertState();
 
 	if (candidate->rd_rel->relkind != RELKIND_RELATION ||
 		candidate->rd_rel->relam != HEAP_TABLE_AM_OID ||
@@ -268,6 +269,14 @@ append_to(Relation candidate)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("bcpaid.candidate is not the table that it should be")));
+}
+
+static void
+append_to(Relation candidate)
+{
+	TupleDesc	desc = RelationGetDescr(candidate);
+	CommandId	command = GetCurrentCommandId(true);
+	BulkInsertState bulk = GetBulkInsertState();
 
 	for (int i = 0; i < note_count; i++)
 	{
