@@ -57,6 +57,7 @@ static void judge_news(void);
 static void ask_sweep(void *arg);
 static void take_candidates(void *more);
 static void sweep_slice(void *more);
+static bool with_care(bool (*judge) (int), int *at_once, int most);
 static void prune(void *arg);
 
 bool
@@ -205,14 +206,34 @@ ask_sweep(void *arg)
 static void
 take_candidates(void *more)
 {
-	*(bool *) more = queue_take_candidates(CANDIDATES_AT_ONCE);
+	static int	at_once = CANDIDATES_AT_ONCE;
+
+	*(bool *) more = with_care(queue_take_candidates, &at_once, CANDIDATES_AT_ONCE);
 	stop_point("judge.done");
 }
 
 static void
 sweep_slice(void *more)
 {
-	*(bool *) more = queue_sweep(SWEEP_AT_ONCE);
+	static int	at_once = SWEEP_AT_ONCE;
+
+	*(bool *) more = with_care(queue_sweep, &at_once, SWEEP_AT_ONCE);
+}
+
+/*
+ * What takes longer than a transaction may would fail again each time: so,
+ * unless this comes to its end, fewer the next time; and more again after it.
+ */
+static bool
+with_care(bool (*judge) (int), int *at_once, int most)
+{
+	int			now = *at_once;
+	bool		more;
+
+	*at_once = Max(now / 4, 1);
+	more = judge(now);
+	*at_once = Min(now * 2, most);
+	return more;
 }
 
 static void

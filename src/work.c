@@ -178,6 +178,8 @@ harden(void)
 		{"jit", "off"},
 		{"plan_cache_mode", "force_generic_plan"},	/* planning costs more
 													 * than any gain */
+		{"enable_seqscan", "off"},	/* plans are kept from when tables were
+									 * small */
 		{"role", "none"},
 	};
 

@@ -81,7 +81,7 @@ COMMENT ON FUNCTION bcpaid.settle_by_hand(bigint, text) IS
     'somebody captured the order in the control panel: nothing is sent, Odoo''s status follows; SQLSTATE 55000 in another state, 22023 without a reason';
 
 CREATE FUNCTION bcpaid.sweep() RETURNS integer
-LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     first integer := bcpaid.order_after(0);
     last integer;
