@@ -159,7 +159,7 @@ bc_text_vappend(char *to, size_t size, const char *format, va_list args)
 		drop_half_character(to);
 }
 
-/* vsnprintf counts bytes: the last character may have lost its tail. */
+/* vsnprintf counts bytes: the last character may have lost its tail, or be a blank. */
 static void
 drop_half_character(char *text)
 {
@@ -173,6 +173,8 @@ drop_half_character(char *text)
 	if (start < length &&
 		character_length((const unsigned char *) text + start, length - start) != length - start)
 		text[start] = '\0';
+	for (length = strlen(text); length > 0 && text[length - 1] == ' '; length--)
+		text[length - 1] = '\0';
 }
 
 bool

@@ -55,7 +55,7 @@ bc_verdict_account(const HttpAnswer *answer, BcResult *result)
 		result->retry_ms = 1000 *
 			(answer->retry_after_s < RETRY_MAX_S ? answer->retry_after_s : RETRY_MAX_S);
 	else if (answer->status == 429 && answer->reset_ms > 0)
-		result->retry_ms = answer->reset_ms;
+		result->retry_ms = answer->reset_ms < 1000 * RETRY_MAX_S ? answer->reset_ms : 1000 * RETRY_MAX_S;
 }
 
 /*

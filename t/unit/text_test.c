@@ -70,6 +70,7 @@ main(void)
 	bc_text_clean(clean, sizeof(clean), NULL, 0, NULL);
 	is_text(clean, "", "no text is empty text");
 
+	appends_to("a", " b", 3, "a");
 	appends_to("a", "bc", 64, "abc");
 	appends_to("a", "bcdef", 4, "abc");
 	appends_to("a", "b\xe2\x82\xac", 6, "ab\xe2\x82\xac");
