@@ -282,6 +282,9 @@ my @errors = (
 	[ 'bcpaid.settle_by_hand', '55000', "SELECT bcpaid.settle_by_hand($capture, 'a reason')" ],
 	[ 'bcpaid.settle_by_hand', '42704', "SELECT bcpaid.settle_by_hand(99, 'a reason')" ],
 	[ 'bcpaid.settle_by_hand', '22023', "SELECT bcpaid.settle_by_hand($capture, '')" ],
+	[ 'bcpaid.set_link', '22023', "SELECT bcpaid.set_link($open, 1, 'no number')" ],
+	[ 'bcpaid.set_link', '42704', "SELECT bcpaid.set_link($open, 99, '1')" ],
+	[ 'bcpaid.set_link', '42704', "SELECT bcpaid.set_link(0, 1, '1')" ],
 	[ 'bcpaid.backfill', '22004', 'SELECT * FROM bcpaid.backfill(NULL)' ],
 	[ 'bcpaid.wait', '42704', 'CALL bcpaid.wait(99)' ],
 	[ 'bcpaid.import_ledger', '22023', "SELECT bcpaid.import_ledger('{}')", user => 'postgres' ],
@@ -359,6 +362,7 @@ is($shop->sql("SELECT string_agg(attname, ' ' ORDER BY attname) FROM pg_attribut
 # ---- uninstalling, as it is written ----
 
 raises('bcpaid.set_store', '55000', "SELECT bcpaid.detach(); SELECT bcpaid.set_store(1, name => 'x')");
+raises('bcpaid.set_link', '55000', "SELECT bcpaid.detach(); SELECT bcpaid.set_link($open, 1, '1')");
 my ($status) = $shop->try_odoo('SELECT bcpaid.detach(); DROP EXTENSION bcpaid;');
 is($status, 0, 'uninstalled');
 is($shop->sql("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'bcpaid%'"), 0, 'no trigger is left');

@@ -56,6 +56,7 @@ CREATE TABLE bcpaid.attachment (
     resolve     text NOT NULL,
     sweep       text NOT NULL,
     apply       text NOT NULL,
+    orders      text NOT NULL,
     token       text,
     columns     text[] NOT NULL,
     attached_at timestamptz NOT NULL DEFAULT pg_catalog.now()
@@ -155,7 +156,10 @@ CREATE INDEX capture_dormant ON bcpaid.capture (order_id) WHERE state = 'waiting
 CREATE INDEX capture_open ON bcpaid.capture (store_id) WHERE state <> 'applied';
 CREATE INDEX capture_order ON bcpaid.capture (order_id);
 
+CREATE SEQUENCE bcpaid.history_id_seq;
+COMMENT ON SEQUENCE bcpaid.history_id_seq IS 'ids of rows of history';
 CREATE TABLE bcpaid.history (
+    id          bigint PRIMARY KEY DEFAULT pg_catalog.nextval('bcpaid.history_id_seq'),
     capture_id  bigint NOT NULL,
     at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     state       text NOT NULL,
@@ -225,6 +229,7 @@ SELECT pg_catalog.pg_extension_config_dump('bcpaid.store', '');
 SELECT pg_catalog.pg_extension_config_dump('bcpaid.candidate', '');
 SELECT pg_catalog.pg_extension_config_dump('bcpaid.capture_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('bcpaid.capture', '');
+SELECT pg_catalog.pg_extension_config_dump('bcpaid.history_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('bcpaid.history', '');
 SELECT pg_catalog.pg_extension_config_dump('bcpaid.attempt_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('bcpaid.attempt', '');
@@ -235,7 +240,7 @@ GRANT USAGE ON SCHEMA bcpaid TO pg_database_owner, pg_monitor;
 GRANT SELECT, INSERT ON bcpaid.profile, bcpaid.attachment, bcpaid.store, bcpaid.candidate,
     bcpaid.capture, bcpaid.history, bcpaid.attempt, bcpaid.baseline, bcpaid.link
     TO pg_database_owner;
-GRANT SELECT, UPDATE ON SEQUENCE bcpaid.store_id_seq, bcpaid.capture_id_seq, bcpaid.attempt_id_seq
-    TO pg_database_owner;
+GRANT SELECT, UPDATE ON SEQUENCE bcpaid.store_id_seq, bcpaid.capture_id_seq, bcpaid.history_id_seq,
+    bcpaid.attempt_id_seq TO pg_database_owner;
 GRANT SELECT ON bcpaid.environment, bcpaid.progress TO pg_database_owner;
 GRANT INSERT ON bcpaid.token_inbox TO pg_database_owner;

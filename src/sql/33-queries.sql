@@ -164,6 +164,7 @@ BEGIN
         'resolve', bcpaid.fill(bcpaid.resolve_text(), parts),
         'sweep', bcpaid.fill(bcpaid.sweep_text(), parts),
         'apply', bcpaid.fill(bcpaid.apply_text(fit), one || '{"elsewhere": "({placed}) k WHERE k.remote_id <> $2::int8"}'),
+        'orders', bcpaid.orders_text(fit),
         'token', CASE WHEN fit ? 'store_token_column' THEN
             format('SELECT cs.%I::text AS token FROM %I.%I cs WHERE cs.id = $1::int4',
                 fit ->> 'store_token_column', fit ->> 'schema', fit ->> 'store_table') END);

@@ -137,6 +137,7 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     new_id bigint;
+    by_whom text := who || bcpaid.for_person();
 BEGIN
     WITH judged AS MATERIALIZED (
         SELECT * FROM bcpaid.judge(ARRAY[enqueue_by_hand.order_id])
@@ -144,7 +145,7 @@ BEGIN
         INSERT INTO bcpaid.capture AS c (store_hash, remote_order_id, order_id, store_id,
                                          origin, requested_by, amount, currency, marker)
         SELECT store_hash, remote_order_id, order_id, store_id,
-               how, who, amount, currency, bcpaid.marker(store_hash, remote_order_id)
+               how, by_whom, amount, currency, bcpaid.marker(store_hash, remote_order_id)
           FROM judged
             ON CONFLICT (store_hash, remote_order_id) DO UPDATE
            SET state = 'queued', reason = NULL, approved = false, failures = 0, absent_reads = 0,
@@ -155,7 +156,7 @@ BEGIN
         RETURNING id, state
     ), told AS (
         INSERT INTO bcpaid.history (capture_id, state, reason, by)
-        SELECT id, state, how, who FROM enqueued
+        SELECT id, state, how, by_whom FROM enqueued
     )
     SELECT id INTO new_id FROM enqueued;
 

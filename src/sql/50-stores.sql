@@ -226,7 +226,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', DETAIL = initcap(left(problem, 1)) || substr(problem, 2) || '.',
                   HINT = 'SELECT * FROM bcpaid.doctor() shows what is in the way of sending.';
     END IF;
-    UPDATE bcpaid.store s SET test_wanted = true, tested_at = NULL WHERE s.id = want_test.store_id;
+    UPDATE bcpaid.store s SET test_wanted = true, tested_at = NULL, test_ok = NULL, test_result = 'being tested' WHERE s.id = want_test.store_id;
     PERFORM bcpaid.wake();
 END $$;
 COMMENT ON FUNCTION bcpaid.want_test(integer) IS 'ask the worker for a test of a store; bcpaid.test_store() waits for it';

@@ -2,6 +2,13 @@
  * Captures: what a person does to them.
  */
 
+/* The role is Odoo's, whoever presses: the person's name may be set beside it, as in SET LOCAL bcpaid_for.person = '...'. */
+CREATE FUNCTION bcpaid.for_person() RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(' for ' || NULLIF(pg_catalog.left(pg_catalog.current_setting('bcpaid_for.person', true), 200), ''), '')
+$$;
+COMMENT ON FUNCTION bcpaid.for_person() IS 'for whom the role that called acts, as the setting bcpaid_for.person of its session says';
+
 /* Move one capture by hand, if it is in one of these states. */
 CREATE FUNCTION bcpaid.move_by_hand(capture bigint, from_states text[], to_state text, why text, what text)
 RETURNS void
@@ -19,7 +26,7 @@ BEGIN
                   DETAIL = pg_catalog.format('It is %s.', current_state),
                   HINT = pg_catalog.format('Only one that is %s can be.', pg_catalog.array_to_string(from_states, ', '));
     END IF;
-    PERFORM bcpaid.queue_move(ARRAY[capture], to_state, why, NULL, bcpaid.caller()::text);
+    PERFORM bcpaid.queue_move(ARRAY[capture], to_state, why, NULL, bcpaid.caller()::text || bcpaid.for_person());
     PERFORM bcpaid.wake();
 END $$;
 COMMENT ON FUNCTION bcpaid.move_by_hand(bigint, text[], text, text, text) IS 'move a capture because a person says so';
@@ -43,7 +50,7 @@ BEGIN
         UPDATE bcpaid.capture c SET failures = 0
          WHERE c.store_id = retry_store.store_id AND c.state IN ('refused', 'waiting')
         RETURNING c.id)
-    SELECT bcpaid.queue_move(ARRAY(SELECT id FROM again), 'queued', 'retry', NULL, bcpaid.caller()::text) INTO moved;
+    SELECT bcpaid.queue_move(ARRAY(SELECT id FROM again), 'queued', 'retry', NULL, bcpaid.caller()::text || bcpaid.for_person()) INTO moved;
     PERFORM bcpaid.resume(store_id);
     RETURN moved;
 END $$;

@@ -13,7 +13,7 @@ BEGIN
     SELECT jsonb_build_object('store', to_jsonb(s)) FROM bcpaid.store s
      UNION ALL
     SELECT jsonb_build_object('capture', to_jsonb(c) - 'id', 'history', (
-               SELECT jsonb_agg(to_jsonb(h) - 'capture_id' ORDER BY h.at)
+               SELECT jsonb_agg(to_jsonb(h) - 'capture_id' - 'id' ORDER BY h.at)
                  FROM bcpaid.history h WHERE h.capture_id = c.id))
       FROM bcpaid.capture c
      UNION ALL
@@ -50,7 +50,7 @@ BEGIN
             ON CONFLICT DO NOTHING RETURNING id INTO new_id;
         INSERT INTO bcpaid.history
         SELECT r.* FROM jsonb_array_elements(line -> 'history') AS h,
-               jsonb_populate_record(NULL::bcpaid.history, h || jsonb_build_object('capture_id', new_id)) AS r
+               jsonb_populate_record(NULL::bcpaid.history, h || jsonb_build_object('id', nextval('bcpaid.history_id_seq'), 'capture_id', new_id)) AS r
          WHERE new_id IS NOT NULL AND jsonb_typeof(line -> 'history') = 'array';
         RETURN new_id IS NOT NULL;
     ELSIF line ? 'store' THEN

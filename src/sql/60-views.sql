@@ -17,6 +17,19 @@ CREATE VIEW bcpaid.attempts AS
       FROM bcpaid.attempt a LEFT JOIN bcpaid.capture c ON c.id = a.capture_id;
 COMMENT ON VIEW bcpaid.attempts IS 'every conversation with a store; took_ms is in milliseconds';
 
+/* The reasons are those that queue_judge() writes (40-queue.sql). */
+CREATE VIEW bcpaid.news AS
+    SELECT h.id, h.at, h.capture_id, c.order_id, c.store_id, c.remote_order_id,
+           CASE WHEN h.state IN ('refused', 'held') THEN h.state
+                WHEN h.reason = 'the payment was taken back after the capture' THEN 'taken_back'
+                ELSE 'captured' END AS event,
+           h.reason, c.amount, c.currency, c.transaction_id, c.captured_by, c.origin, c.requested_by
+      FROM bcpaid.history h JOIN bcpaid.capture c ON c.id = h.capture_id
+     WHERE h.state IN ('refused', 'held')
+        OR h.state = 'applied' AND h.reason IS DISTINCT FROM 'the payment is there again'
+        OR h.state = 'captured' AND h.reason = 'the payment was taken back after the capture';
+COMMENT ON VIEW bcpaid.news IS 'what people want to hear of a capture: captured, refused, held, or its payment taken back after the capture; nothing of captures that are not ours';
+
 CREATE VIEW bcpaid.stores AS
     SELECT s.id, s.name, s.hash, s.mark_order_as_paid, s.paused, s.stopped_reason, s.warning,
            s.payment_states, s.offline_methods, s.tolerance, s.strategy, s.no_transactions, s.quota_reserve,

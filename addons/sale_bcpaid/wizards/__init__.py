@@ -1,0 +1,2 @@
+from . import bcpaid_answer
+from . import bcpaid_settle
