@@ -50,10 +50,10 @@ class Odoo:
     def search(self, model, *domain, **kwargs):
         return self.call(model, "search", list(domain), **kwargs)
 
-    def duplicate_database(self, name, master_password="admin"):
+    def duplicate_database(self, name, master_password="admin", neutralize=False):
         """Database manager, Duplicate: Odoo ends the other sessions, then copies."""
         self._post("/jsonrpc", {"service": "db", "method": "duplicate_database",
-                                "args": [master_password, self.database, name]})
+                                "args": [master_password, self.database, name, neutralize]})
 
     def _post(self, path, params):
         body = json.dumps({"jsonrpc": "2.0", "method": "call", "params": params}).encode()

@@ -1,5 +1,6 @@
 import logging
 
+import psycopg2
 from markupsafe import Markup
 
 from odoo import _, api, fields, models
@@ -8,6 +9,10 @@ _logger = logging.getLogger(__name__)
 
 BATCH = 100
 
+# A note that cannot be written, whatever another addon has against it, comes after the others; after so many
+# failures it is given up.
+FAILURES = 5
+
 # The row of the table whose time is the position: all news up to then is noted.
 POSITION = 0
 
@@ -15,18 +20,20 @@ POSITION = 0
 # worker's transactions take seconds: what is older than an hour has come. Up to then each piece of news is told
 # apart by its row here.
 NEWS = """
-    SELECT n.*
+    SELECT n.*, x.failures
       FROM bcpaid.news n
       JOIN sale_order o ON o.id = n.order_id
       JOIN bcpaid_note p ON p.history = 0
+      LEFT JOIN bcpaid_note x ON x.history = n.id AND x.at = n.at AT TIME ZONE 'UTC'
      WHERE n.at AT TIME ZONE 'UTC' > p.at
-       AND NOT EXISTS (SELECT FROM bcpaid_note x WHERE x.history = n.id AND x.at = n.at AT TIME ZONE 'UTC')
-     ORDER BY n.at, n.id
+       AND COALESCE(x.failures BETWEEN 1 AND %s - 1, true)
+     ORDER BY COALESCE(x.failures, 0), n.at, n.id
      LIMIT %s"""
 
 ADVANCE = """
     UPDATE bcpaid_note SET at = now() AT TIME ZONE 'UTC' - interval '1 hour'
-     WHERE history = 0 AND at < now() AT TIME ZONE 'UTC' - interval '2 hours'"""
+     WHERE history = 0 AND at < now() AT TIME ZONE 'UTC' - interval '2 hours'
+       AND NOT EXISTS (SELECT FROM bcpaid_note x WHERE x.failures BETWEEN 1 AND %s - 1)"""
 
 
 class BcpaidNote(models.Model):
@@ -43,6 +50,7 @@ class BcpaidNote(models.Model):
 
     history = fields.Integer(required=True)
     at = fields.Datetime(required=True)
+    failures = fields.Integer(default=0)
 
     def init(self):
         self.env.cr.execute("CREATE UNIQUE INDEX IF NOT EXISTS bcpaid_note_once ON bcpaid_note (history, at)")
@@ -50,42 +58,51 @@ class BcpaidNote(models.Model):
     @api.model
     def _start_here(self):
         """What happened before now is no news."""
-        self._remember(POSITION, None)
+        self._remember(POSITION, None, 0)
 
     @api.model
-    def _remember(self, history, at):
+    def _remember(self, history, at, failures):
         """In SQL: a Datetime field would cut the microseconds off."""
         self.env.cr.execute(
-            "INSERT INTO bcpaid_note (history, at) VALUES (%s, COALESCE(%s::timestamptz, now()) AT TIME ZONE 'UTC')",
-            [history, at])
+            "INSERT INTO bcpaid_note (history, at, failures)"
+            " VALUES (%s, COALESCE(%s::timestamptz, now()) AT TIME ZONE 'UTC', %s)", [history, at, failures])
 
     @api.model
     def _note_news(self):
         """The scheduled action. Returns how many pieces of news it noted."""
         if not self.env["bcpaid.database"]._is_usable():
             return 0
-        # One run at a time: the second waits here, and then sees in its old snapshot that it came too late, which
-        # PostgreSQL tells it by a serialization failure. It is run again a minute later.
-        self.env.cr.execute("SELECT FROM bcpaid_note WHERE history = 0 FOR UPDATE")
-        rows = self.env["bcpaid.database"]._rows(NEWS, BATCH)
-        for news in rows:
-            self._note_one(news)
-        if len(rows) < BATCH:
-            self.env.cr.execute(ADVANCE)
+        rows = self.env["bcpaid.database"]._rows(NEWS, FAILURES, BATCH)
+        if rows:
+            # One run at a time: a second one waits here, and is told by a serialization failure that its snapshot
+            # is too old. It is run again a minute later.
+            self.env.cr.execute("UPDATE bcpaid_note SET failures = 0 WHERE history = 0")
+        noted = sum(self._note_one(news) for news in rows)
+        if len(rows) == BATCH:
+            self.env.ref("sale_bcpaid.ir_cron_note")._trigger()
+        else:
+            self.env.cr.execute(ADVANCE, [FAILURES])
             self.env.cr.execute("DELETE FROM bcpaid_note n USING bcpaid_note p"
                                 " WHERE p.history = 0 AND n.history <> 0 AND n.at <= p.at")
-        return len(rows)
+        return noted
 
     @api.model
     def _note_one(self, news):
+        """Whether its note could be written."""
         order = self.env["sale.order"].browse(news["order_id"])
+        failures = 0
         try:
             with self.env.cr.savepoint():
                 self._post(order, news)
+        except psycopg2.errors.TransactionRollback:
+            raise                       # Odoo's to repeat, with all that was done here
         except Exception:
-            # Whatever another addon has against a note there: the note is not worth the others.
-            _logger.exception("no note could be written on order %s", order.id)
-        self._remember(news["id"], news["at"])
+            failures = (news["failures"] or 0) + 1
+            _logger.exception("no note could be written on order %s, time %s", order.id, failures)
+        if news["failures"]:
+            self.env.cr.execute("DELETE FROM bcpaid_note WHERE history = %s AND failures > 0", [news["id"]])
+        self._remember(news["id"], news["at"], failures)
+        return not failures
 
     @api.model
     def _post(self, order, news):
@@ -107,7 +124,8 @@ class BcpaidNote(models.Model):
     @api.model
     def _text(self, news):
         """What happened, and in a line each the facts that are known of it."""
-        amount = news["amount"] and f"{news['amount'].normalize():f} {news['currency'] or ''}"
+        places = self.env["res.currency"].search([("name", "=", news["currency"])]).decimal_places or 2
+        amount = news["amount"] and f"{news['amount']:.{places}f} {news['currency'] or ''}"
         facts = [
             (_("BigCommerce ID"), news["remote_order_id"]),
             (_("Amount"), amount),
