@@ -28,6 +28,7 @@ SELECT o.id, {store_id} AS store_id, nullif({words}, '') AS remote_order_id,
             WHEN c.state NOT IN ('not_ours', 'cancelled') THEN 'under_way'
             WHEN o.state IN ('sale', 'done') AND {words} <> '' AND {store_id} IS NOT NULL
                  AND c.state IS DISTINCT FROM 'not_ours' AND ({own_status_words} = ANY ({refused})) IS NOT TRUE
+                 AND (lower({gateway}::text) = ANY ({real_gateways})) IS NOT TRUE
                 THEN 'awaiting' END AS situation
 FROM {sale_order} o {link_join}
 LEFT JOIN LATERAL (
@@ -41,25 +42,29 @@ $$;
 COMMENT ON FUNCTION bcpaid.orders_text(jsonb) IS 'query: every order with its link, status, last capture, and where it stands';
 
 CREATE FUNCTION bcpaid.orders_query() RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT a.orders FROM bcpaid.attachment a WHERE bcpaid.judging_problem() IS NULL
-$$;
+LANGUAGE bcpaid STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT a.orders FROM bcpaid.attachment a WHERE bcpaid.judging_problem() IS NULL);
+END $$;
 COMMENT ON FUNCTION bcpaid.orders_query() IS
     'the text of a query with a row an order: id, store_id, remote_order_id, payment_status, capture_id, capture_state, situation; NULL while nothing can be judged';
 
 CREATE FUNCTION bcpaid.profile_in_use(OUT profile text, OUT status_column text, OUT link_is_ours boolean, OUT problem text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT f.found ->> 'name', CASE WHEN f.found ->> 'status_table' = 'sale_order' AND f.found -> 'adds_columns' = '{}'
-                                    THEN f.found ->> 'status_column' END,
-           coalesce(f.found -> 'adds_columns' <> '{}', false), bcpaid.judging_problem()
-      FROM (VALUES (1)) one LEFT JOIN (SELECT a.found FROM bcpaid.attachment a) f ON true
-$$;
+LANGUAGE bcpaid STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    fit jsonb := (SELECT a.found FROM bcpaid.attachment a);
+BEGIN
+    profile := fit ->> 'name';
+    link_is_ours := coalesce(fit -> 'adds_columns' <> '{}', false);
+    status_column := CASE WHEN fit ->> 'status_table' = 'sale_order' AND NOT link_is_ours THEN fit ->> 'status_column' END;
+    problem := bcpaid.judging_problem();
+END $$;
 COMMENT ON FUNCTION bcpaid.profile_in_use() IS
     'the attached profile, the connector''s own column of sale_order with the status, whether the link is in columns of ours, and why orders cannot be judged, NULL if they can';
 
 /* A connector's links are its own to write: it would not know of ours. */
 CREATE FUNCTION bcpaid.set_link(order_id integer, store_id integer, remote_order_id text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     fit jsonb := (SELECT a.found FROM bcpaid.attachment a);
     remote text := nullif(btrim(set_link.remote_order_id), '');

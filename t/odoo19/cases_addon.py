@@ -262,7 +262,7 @@ def goes_on(bench):
 
 @case
 def neutralised(bench):
-    """a neutralised duplicate: its stores are paused, nothing of it may be sent, and its forms say so"""
+    """a neutralised duplicate: its stores are paused, and nothing may be sent from it"""
     bench.odoo.duplicate_database("shop_test", neutralize=True)
     copy = bench.database.other("shop_test")
     try:

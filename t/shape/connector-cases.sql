@@ -22,6 +22,8 @@ UPDATE sale_order SET mk_instance_id = 1, mk_id = '219', bc_pay_status = 'r2' WH
 SELECT store_id, store_hash, remote_order_id, amount, can_mark, failed FROM bcpaid.judge(ARRAY[:first, :second, :third]) ORDER BY order_id;
 SELECT bcpaid.connector_token(1), fixture.apply(:first);
 SELECT bc_pay_status, bcpaid_can_mark(id) FROM sale_order WHERE id = :first;
+SELECT profile, status_column, link_is_ours FROM bcpaid.profile_in_use();
+SELECT store, remote, status, situation FROM fixture.orders();
 SELECT detail FROM bcpaid_why_not(:first) WHERE NOT met;
 SELECT detail FROM bcpaid_why_not(:second) WHERE NOT met;
 ALTER TABLE mk_instance DROP COLUMN bc_hash;
@@ -44,6 +46,8 @@ SELECT store_hash, can_mark, failed FROM bcpaid.judge(ARRAY[:first]);
 SELECT fixture.apply(:first, '1') AS other, fixture.apply(:first), bcpaid.connector_token(1);
 INSERT INTO bcpaid.link (order_id, payment_status) VALUES (:first, 'Captured');
 SELECT failed FROM bcpaid.judge(ARRAY[:first]);
+SELECT profile, status_column, link_is_ours FROM bcpaid.profile_in_use();
+SELECT store, remote, status, situation FROM fixture.orders();
 ROLLBACK;
 
 \echo == two connectors fit
@@ -73,6 +77,7 @@ UPDATE sale_order SET state = 'cancel' WHERE id = :third;
 SELECT bcpaid_can_mark(:second), bcpaid.unswept(0, 1000000) = :first AS swept;
 SELECT fixture.apply(:second, '1') AS other, fixture.apply(:second);
 SELECT bigcommerce_payment_status FROM sale_order WHERE id = :second;
+SELECT store, remote, status, situation FROM fixture.orders();
 ROLLBACK;
 
 \echo == bcconnector: a binding table, no status, a hazard
@@ -89,6 +94,7 @@ VALUES (1, :first, '0301'), (1, :first, '301'), (1, :second, '302'), (1, :second
 SELECT store_hash, remote_order_id, can_mark, failed FROM bcpaid.judge(ARRAY[:first, :second, :third]) ORDER BY order_id;
 SELECT detail FROM bcpaid_why_not(:second) WHERE NOT met;
 SELECT fixture.apply(:first, '1') AS other, fixture.apply(:first), bcpaid.connector_token(1);
+SELECT store, remote, status, situation FROM fixture.orders();
 SELECT count(*) FROM bcpaid.unswept(0, 1000000);
 SELECT indexrelid::regclass FROM pg_index WHERE indexrelid::regclass::text LIKE 'bcpaid\_%' ORDER BY 1;
 ROLLBACK;
@@ -107,6 +113,7 @@ UPDATE sale_order SET channel_id = 1, id_on_channel = id, payment_status_channel
 SELECT can_mark, failed FROM bcpaid.judge(ARRAY[:first, :second]) ORDER BY order_id;
 SELECT fixture.apply(:first);
 SELECT payment_status_channel_id AS "2" FROM sale_order WHERE id = :first;
+SELECT store, remote, status, situation FROM fixture.orders();
 DELETE FROM order_status_channel WHERE id NOT IN (SELECT payment_status_channel_id FROM sale_order WHERE payment_status_channel_id IS NOT NULL);
 UPDATE sale_order SET payment_status_channel_id = 3 WHERE id = :first;
 DELETE FROM order_status_channel WHERE id = 2;

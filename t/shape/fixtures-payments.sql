@@ -158,3 +158,11 @@ BEGIN
     RETURN (SELECT q ->> 'apply' FROM bcpaid.attachment a, bcpaid.as_owner(a.apply, order_id::text, remote) q);
 END $$;
 COMMENT ON FUNCTION fixture.apply IS 'sets an order to Captured, as the worker does, and says what came of it';
+
+CREATE FUNCTION fixture.orders() RETURNS TABLE (n bigint, store int, remote bool, status text, situation text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT row_number() OVER (ORDER BY id), store_id, remote_order_id IS NOT NULL, payment_status, situation FROM (%s) q'
+        ' ORDER BY id DESC LIMIT 3', bcpaid.orders_query());
+END $$;
+COMMENT ON FUNCTION fixture.orders IS 'where the last orders stand, as reports see it; ids differ from run to run';

@@ -1,5 +1,6 @@
 from odoo.tests import tagged
 
+from ..models.ir_ui_view import with_trees
 from .common import BcpaidCase
 
 
@@ -79,6 +80,12 @@ class TestList(BcpaidCase):
         self.assertIn('name="action_bcpaid_mark"', arch)
         arch = self.env["sale.order"].with_user(self.salesman).get_views([(False, "list")])["views"]["list"]["arch"]
         self.assertNotIn('name="action_bcpaid_mark"', arch)
+
+    def test_views_for_odoo_17(self):
+        """Which has no <list>: not to be run here, so only the words are looked at."""
+        arch = '<form><field name="x"><list editable="top"><field name="list"/></list></field></form>'
+        self.assertEqual(with_trees({"arch": arch, "name": "a <list>"}), {
+            "arch": arch.replace("<list ", "<tree ").replace("</list>", "</tree>"), "name": "a <list>"})
 
     def test_mark_many(self):
         first, second = self.paid_order(218), self.paid_order(219)

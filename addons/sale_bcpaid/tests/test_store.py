@@ -88,6 +88,19 @@ class TestStore(BcpaidCase):
         with self.assertRaisesRegex(UserError, "(?s)Cannot test store.*not confirmed|library"):
             self.own.action_test()
 
+    def test_menus_warn(self):
+        """The lists of the menu, with a warning where nothing can be sent."""
+        opened = 0
+        for menu in self.env["ir.ui.menu"].search([("parent_id", "=", self.env.ref("sale_bcpaid.menu_bcpaid").id)]):
+            if menu.action._name == "ir.actions.server":
+                warning = menu.action.with_user(self.accountant).with_context(active_model="bcpaid.check").run()
+                self.assertEqual(warning["tag"], "display_notification")
+                self.assertIn("environment", warning["params"]["message"])
+                self.assertIn("store 1", warning["params"]["message"])
+                self.assertIn(warning["params"]["next"]["res_model"], ("bcpaid.capture", "bcpaid.store"))
+                opened += 1
+        self.assertEqual(opened, 3)
+
     def test_banner_and_checks(self):
         self.assertIn("environment", self.own.banner)
         self.assertTrue(self.own.is_unconfirmed)
