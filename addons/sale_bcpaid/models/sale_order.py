@@ -36,7 +36,8 @@ class SaleOrder(models.Model):
         SITUATIONS, "At BigCommerce", compute="_compute_bcpaid", search="_search_bcpaid_situation", copy=False)
     bcpaid_capture_count = fields.Integer("Captures", compute="_compute_bcpaid")
     bcpaid_capture_state = fields.Char(compute="_compute_bcpaid")
-    bcpaid_can_mark = fields.Boolean("Can Be Marked As Paid", compute="_compute_bcpaid_can_mark")
+    bcpaid_can_mark = fields.Boolean(
+        "Can Be Marked As Paid", compute="_compute_bcpaid_can_mark", search="_search_bcpaid_can_mark")
     bcpaid_banner = fields.Char(compute="_compute_bcpaid_banner")
 
     def _compute_bcpaid(self):
@@ -99,6 +100,15 @@ class SaleOrder(models.Model):
 
     def _search_bcpaid_situation(self, operator, value):
         return self._bcpaid_search("situation", operator, value)
+
+    def _search_bcpaid_can_mark(self, operator, value):
+        """Of the orders that are not captured, those that bcpaid says may be marked. One question for all."""
+        is_wanted = (operator in ("=", "in")) == (True in value if isinstance(value, (list, tuple, set)) else bool(value))
+        markable = set()
+        if self.env.user.has_group(USER):
+            waiting = self.env["bcpaid.order"].sudo()._search([("situation", "in", ("awaiting", "failed"))])
+            markable = self.env["bcpaid.database"]._markable(list(waiting))
+        return [("id", "in" if is_wanted else "not in", list(markable))]
 
     # --- What a person does ---------------------------------------------------------------------
 

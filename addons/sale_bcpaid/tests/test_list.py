@@ -46,6 +46,20 @@ class TestList(BcpaidCase):
         self.assertEqual(everything.search([("bcpaid_status", "=", "Captured")]), orders["by_others"])
         self.assertIn(orders["held"], everything.search([("bcpaid_linked_store_id", "=", self.store.id)]))
 
+    def test_filter_of_what_can_be_marked(self):
+        paid, unpaid, refused, done = self.paid_order(218), self.order(219), self.paid_order(220), self.paid_order(221)
+        self.capture(refused, "refused")
+        self.capture(done, "applied")
+        every = self.env["sale.order"].with_user(self.accountant)
+        among = [("id", "in", (paid + unpaid + refused + done).ids)]
+        for domain, expected in (([("bcpaid_can_mark", "=", True)], paid + refused),
+                                 ([("bcpaid_can_mark", "!=", True)], unpaid + done),
+                                 ([("bcpaid_can_mark", "=", False)], unpaid + done)):
+            found = every.search(domain + among)
+            self.assertEqual(set(found.ids), set(expected.ids), domain)
+            self.assertEqual(set(found.mapped("bcpaid_can_mark")), {domain[0][2] is (domain[0][1] == "=")})
+        self.assertFalse(self.env["sale.order"].with_user(self.salesman).search([("bcpaid_can_mark", "=", True)] + among))
+
     def test_search_and_compute_agree(self):
         orders = self.of_each_situation()
         for name, order in orders.items():
