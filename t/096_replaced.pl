@@ -21,7 +21,7 @@ my %arguments = (
 	attach => '', detach => '', detect => '', doctor => '', sweep => '', confirm_environment => '', export_ledger => '',
 	environment_is_confirmed => '', set_store => "1, name => 'x'", set_token => "1, 'x'", set_token_from_file => "1, '/nowhere'",
 	pause => '1', resume => '1', want_test => '1', retry => '1', retry_store => '1', approve => '1', cancel => '1',
-	settle_by_hand => "1, 'x'", backfill => "'2020-01-01'", capture_state => '1', import_ledger => q('{"link": {"order_id": 1}}'));
+	settle_by_hand => "1, 'x'", orders_query => '', profile_in_use => '', set_link => "1, 1, '501'", backfill => "'2020-01-01'", capture_state => '1', import_ledger => q('{"link": {"order_id": 1}}'));
 my @definers = split /\n/, $shop->sql(q{SELECT p.proname FROM pg_proc p JOIN pg_type t ON t.oid = p.prorettype
 WHERE p.pronamespace = 'bcpaid'::regnamespace AND p.prosecdef AND t.typname <> 'trigger' ORDER BY 1});
 is_deeply([ sort keys %arguments ], \@definers, 'every SECURITY DEFINER function is called below');
