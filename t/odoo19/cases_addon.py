@@ -254,10 +254,10 @@ def what_is_there(bench, order):
           FROM sale_order o WHERE o.id = :order""", order=order)
 
 
-def goes_on(bench):
+def goes_on(bench, measured=True):
     order = bench.order(100)
     bench.shop.register([bench.shop.invoice(order)])
-    bench.expect_captured(order)
+    bench.expect_captured(order, measured=measured, timeout_s=30)
     return order
 
 
@@ -273,4 +273,4 @@ def neutralised(bench):
         assert "neutralised" in problem, problem
     finally:
         copy.drop()
-    goes_on(bench)
+    goes_on(bench, measured=False)      # its worker was ended for the copy, and stays away for 10 s

@@ -12,8 +12,8 @@ import traceback
 
 import cases_payment    # noqa: F401: importing a file of cases lists them, in this order
 import cases_together   # noqa: F401
-import cases_operator   # noqa: F401
 import cases_addon      # noqa: F401
+import cases_operator   # noqa: F401
 from bench import Bench
 from cases import CASES
 from database import Database
