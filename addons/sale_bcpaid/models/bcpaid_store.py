@@ -50,6 +50,8 @@ class BcpaidStore(models.Model):
     due = fields.Integer("Due", readonly=True)
     held = fields.Integer("Held", readonly=True)
     refused = fields.Integer("Refused in 24 Hours", readonly=True)
+    has_connector = fields.Boolean(compute="_compute_has_connector")
+    connector_id = fields.Integer("Id at the Connector", store=False, help="The id of the connector's own row for this store.")
     is_unconfirmed = fields.Boolean(compute="_compute_banner")
     banner = fields.Text(compute="_compute_banner")
 
@@ -76,6 +78,10 @@ class BcpaidStore(models.Model):
     def _compute_token(self):
         self.token = False
 
+    def _compute_has_connector(self):
+        profile = self.env["bcpaid.database"]._profile()
+        self.has_connector = bool(profile["profile"]) and not profile["link_is_ours"]
+
     def _compute_banner(self):
         database = self.env["bcpaid.database"]
         is_confirmed = not database._problem() and database._is_confirmed()
@@ -88,7 +94,9 @@ class BcpaidStore(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         compat.check_access(self, "create")
-        return self.browse([self._bcpaid_save(None, values) for values in vals_list])
+        # A new form sends 0 and nothing for what nobody has touched: that is left to bcpaid's own defaults.
+        return self.browse([self._bcpaid_save(values.get("connector_id") or None, {
+            name: value for name, value in values.items() if value}) for values in vals_list])
 
     def write(self, vals):
         compat.check_access(self, "write")
@@ -100,14 +108,14 @@ class BcpaidStore(models.Model):
         raise UserError(_("A store stays, with its history: switch it off instead."))
 
     def _bcpaid_save(self, store_id, vals):
-        """Returns the id of the store."""
+        """Returns the id of the store; without one, or with one that bcpaid does not know yet, it is made."""
         settings = {name: vals[name] for name in SETTINGS if vals.get(name) not in (None, "")}
         settings = {name: value for name, value in settings.items() if value is not False or name == "mark_order_as_paid"}
         if vals.get("payment_states") in PAYMENT_STATES:
             settings["payment_states"] = PAYMENT_STATES[vals["payment_states"]]
         if "offline_methods" in vals:
             settings["offline_methods"] = [line.strip() for line in (vals["offline_methods"] or "").splitlines() if line.strip()]
-        if settings or store_id is None:
+        if settings or store_id is None or "connector_id" in vals:
             if store_id is not None:
                 settings["store_id"] = store_id
             store_id = self.env["bcpaid.database"]._call("bcpaid.set_store", **settings)

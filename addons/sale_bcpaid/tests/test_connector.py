@@ -58,6 +58,17 @@ class TestConnector(BcpaidCase):
         self.assertNotRegex(form, '<button name="action_bcpaid_mark"[^>]*invisible="1"')
         self.assertTrue(button)
 
+    def test_its_stores_are_named_by_their_id(self):
+        other = self.env["crm.team"].create({"name": "Other"})
+        stores = self.env["bcpaid.store"].with_user(self.administrator)
+        self.assertTrue(stores.new({}).has_connector)
+        self.assertEqual(stores.create({"connector_id": other.id, "name": "Other"}).id, other.id)
+        self.assertEqual(stores.browse(other.id).name, "Other")
+        with self.assertRaisesRegex(UserError, "no BigCommerce store"), self.env.cr.savepoint():
+            stores.create({"connector_id": 999999, "name": "Nobody's"})
+        with self.assertRaisesRegex(UserError, "(?i)which store"), self.env.cr.savepoint():
+            stores.create({"name": "Unnamed"})
+
     def test_unknown_store(self):
         """Linked to a store of the connector that bcpaid has not been told of."""
         other = self.env["crm.team"].create({"name": "Other"})

@@ -33,6 +33,17 @@ class TestStore(BcpaidCase):
         self.assertNotEqual(store, self.store)
         self.assertEqual((store.hash, store.mark_order_as_paid, store.has_token), ("abc123", False, True))
 
+    def test_new_form_leaves_the_defaults(self):
+        """What the web client sends for a form in which only the name and the hash were typed."""
+        store = self.env["bcpaid.store"].with_user(self.administrator).create({
+            "name": "Second", "hash": "abc", "tolerance": 0, "quota_reserve": 0, "offline_methods": False, "strategy": False,
+            "payment_states": False, "mark_order_as_paid": False, "token": False, "connector_id": 0})
+        self.env.cr.execute("SELECT tolerance, quota_reserve > 0, cardinality(offline_methods) > 3, strategy, cardinality(payment_states),"
+                            " mark_order_as_paid FROM bcpaid.stores WHERE id = %s", [store.id])
+        self.assertEqual(self.env.cr.fetchone(), (None, True, True, "transaction", 2, False))
+        store.write({"tolerance": 0})
+        self.assertTrue(store.has_own_tolerance)
+
     def test_bad_settings_are_refused_in_words(self):
         for values, words in (({"hash": "no hash!"}, "Invalid store hash"), ({"tolerance": -1}, "out of range"),
                               ({"quota_reserve": 1}, "out of range")):
