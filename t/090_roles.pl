@@ -30,7 +30,7 @@ SET session_replication_role = replica;
 INSERT INTO bcpaid.token VALUES (1, 'x'); INSERT INTO bcpaid.token_inbox VALUES (1, 'x');
 INSERT INTO bcpaid.candidate VALUES ('o', 1); INSERT INTO bcpaid.link VALUES (1); INSERT INTO bcpaid.baseline VALUES (1, 1);
 INSERT INTO bcpaid.capture (store_hash, remote_order_id, order_id, store_id, origin, requested_by, marker) VALUES ('demo', 1, 1, 1, 'payment', 'x', 'x');
-INSERT INTO bcpaid.history VALUES (1, now(), 'queued', '', 'x'); INSERT INTO bcpaid.attempt VALUES (1, 1, now(), 'look', 1, 1, 1, 'go', '');
+INSERT INTO bcpaid.history (capture_id, state, reason, by) VALUES (1, 'held', '', 'x'); INSERT INTO bcpaid.attempt VALUES (1, 1, now(), 'look', 1, 1, 1, 'go', '');
 GRANT SELECT ON sale_order TO reader;
 SQL
 
@@ -39,9 +39,9 @@ my @matrix = (
 	[ 'function', 'e', [@roles], qw(public.bcpaid_can_mark public.bcpaid_why_not public.bcpaid_mark) ],
 	[ 'function', 'e', [qw(landlord odoo)], map { "bcpaid.$_" } qw(attach detach detect confirm_environment set_store set_token
 		set_token_from_file pause resume want_test retry retry_store approve cancel settle_by_hand sweep backfill
-		export_ledger import_ledger note test_store) ],
+		export_ledger import_ledger note test_store orders_query profile_in_use set_link) ],
 	[ 'function', 'e', [qw(monitor landlord odoo)], map { "bcpaid.$_" } qw(sender_is_ready environment_is_confirmed doctor capture_state wait) ],
-	[ 'view', 'r', [qw(monitor read_all landlord odoo)], map { "bcpaid.$_" } qw(captures attempts stores) ],
+	[ 'view', 'r', [qw(monitor read_all landlord odoo)], map { "bcpaid.$_" } qw(captures attempts stores news) ],
 	[ 'view', 'r', [qw(monitor landlord odoo)], 'bcpaid.status' ],    # it calls functions of a monitor's
 	# Written by bcpaid alone, now that the environment is confirmed.
 	[ 'table', 'r', [qw(read_all landlord odoo)], map { "bcpaid.$_" } qw(profile attachment store candidate capture history attempt
@@ -51,9 +51,9 @@ my @matrix = (
 	[ 'table', 'r', ['read_all'], 'bcpaid.token_inbox' ],    # which is empty
 	[ 'table', 'awd', ['write_all'], 'bcpaid.token_inbox' ],
 	# A restore sets them.
-	[ 'sequence', 'ruw', [qw(landlord odoo)], map { "bcpaid.$_" } qw(store_id_seq capture_id_seq attempt_id_seq) ],
-	[ 'sequence', 'r', ['read_all'], map { "bcpaid.$_" } qw(store_id_seq capture_id_seq attempt_id_seq) ],
-	[ 'sequence', 'uw', ['write_all'], map { "bcpaid.$_" } qw(store_id_seq capture_id_seq attempt_id_seq) ],
+	[ 'sequence', 'ruw', [qw(landlord odoo)], map { "bcpaid.$_" } qw(store_id_seq capture_id_seq attempt_id_seq history_id_seq) ],
+	[ 'sequence', 'r', ['read_all'], map { "bcpaid.$_" } qw(store_id_seq capture_id_seq attempt_id_seq history_id_seq) ],
+	[ 'sequence', 'uw', ['write_all'], map { "bcpaid.$_" } qw(store_id_seq capture_id_seq attempt_id_seq history_id_seq) ],
 	[ 'schema', 'u', [qw(monitor read_all write_all landlord odoo)], 'bcpaid' ]);
 
 my %expected;
