@@ -60,7 +60,7 @@ class Odoo:
         request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
         if self.cookie:
             request.add_header("Cookie", self.cookie)
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=300) as response:
             answer = json.load(response)
             cookie = response.headers.get("Set-Cookie")
         if cookie and not self.cookie:
