@@ -210,6 +210,7 @@ sub misbehave
 	$shop->pay_all(grep { $_->{call} ne 'test' } @of);
 	test_all(grep { $_->{call} eq 'test' } @of);
 	come_to_rest('all have met the fault', 1, @of);
+	a_request_could_not_be_older();
 	let_time_pass(grep { $_->{outcome} eq 'vague' } @of);
 	come_to_rest('all have met the fault, and those that were answered were read again', 1, @of);
 	$shop->control('POST', 'faults', [ map { fault_of($_) } @lost ]);
@@ -224,6 +225,16 @@ sub test_all
 {
 	my (@of) = @_;
 	$shop->odoo(join '', map { "SELECT bcpaid.want_test($_->{store}[0]);\n" } @of);
+	return;
+}
+
+# What is read counts only from then on, as after any start of the server: its clock may have been set while it was down.
+sub a_request_could_not_be_older
+{
+	my $left = "SELECT pg_postmaster_start_time() + current_setting('bcpaid.request_timeout')::interval"
+	  . " + current_setting('bcpaid.settle_time')::interval - clock_timestamp()";
+	$shop->wait_until('no request is left from before the start of the server',
+		sub { $shop->sql("SELECT ($left) < '0'") eq 't' }, sub { $shop->sql($left) . ' to wait' });
 	return;
 }
 
