@@ -107,11 +107,15 @@ CREATE TABLE bcpaid.token_inbox (
 );
 COMMENT ON TABLE bcpaid.token_inbox IS 'COPY a store id and its token in here; the row is moved away at once and cannot be read back';
 
-/* What a trigger saw change: plain appends, no key, no index (see note.c). */
+/*
+ * What a trigger saw change: plain appends, no key, no index (see note.c).
+ * A vacuum that cuts off the empty end locks the table, and whoever pays then
+ * cannot note it: queue_trim() does that, when there is much to be cut.
+ */
 CREATE TABLE bcpaid.candidate (
     kind        "char" NOT NULL,
     ref         integer NOT NULL
-) USING heap;
+) USING heap WITH (vacuum_truncate = false);
 COMMENT ON TABLE bcpaid.candidate IS 'rows of Odoo that changed and are not yet judged: o order, m journal entry, p payment, l order line';
 
 CREATE SEQUENCE bcpaid.capture_id_seq;

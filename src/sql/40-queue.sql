@@ -94,6 +94,21 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION bcpaid.queue_judge_waiting() IS 'judge again what waits to be eligible again';
 
+/* After very many candidates at once their table is made small again, if nobody uses it right now. */
+CREATE FUNCTION bcpaid.queue_trim() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_catalog.pg_relation_size('bcpaid.candidate') > 1024 * 1024 THEN
+        LOCK TABLE bcpaid.candidate IN ACCESS EXCLUSIVE MODE NOWAIT;
+        IF NOT EXISTS (SELECT FROM bcpaid.candidate) THEN
+            TRUNCATE bcpaid.candidate;
+        END IF;
+    END IF;
+EXCEPTION WHEN lock_not_available THEN
+    NULL;                       /* the next time will do */
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_trim() IS 'free the room that very many candidates took';
+
 /* Take candidates from their table and judge the orders they lead to; false when none was there. */
 CREATE FUNCTION bcpaid.queue_take_candidates(at_most integer) RETURNS boolean
 LANGUAGE plpgsql AS $$
@@ -120,6 +135,7 @@ BEGIN
       INTO taken, orders, moves, payments, lines
       FROM gone;
     IF taken = 0 THEN
+        PERFORM bcpaid.queue_trim();
         RETURN false;
     END IF;
 

@@ -29,11 +29,13 @@ EXCUSES = [
     ("held", r"^the store said that it recorded the capture, but does not show it$", "lie"),
     ("held", r"^sent before, outcome not known; now: ", "fault"),
 ]
-# What the server may say of numbers N: processes were ended, requests of Odoo met, operators erred.
+# What the server may say of numbers N: processes were ended, requests of Odoo met, operators erred. Where an operator
+# and the worker want the same rows, the worker gives way, and comes again.
 EXPECTED = [
     r"FATAL: terminating (connection|background worker \"bcpaid (worker|launcher).*\") due to administrator command",
     r"(FATAL|WARNING): terminating connection (because of crash of another server process|due to immediate shutdown)",
     r"FATAL: the database system is (starting up|shutting down|in recovery mode|not (yet )?accepting)",
+    r"ERROR: canceling statement due to lock timeout",
     r"ERROR: could not serialize access due to concurrent (update|delete)",
     r"ERROR: soak: this request fails",
     r"ERROR: cannot (retry|cancel) capture N",
