@@ -82,7 +82,9 @@ read_pages(const json_t *document, size_t rows, BcSeen *seen)
 		return false;
 	if (has_total == BC_ABSENT && rows >= BC_PAGE_SIZE)
 		return false;
-	seen->pages = total > BC_PAGES_MAX ? BC_PAGES_MAX + 1 : total < 1 ? 1 : (int) total;
+	total = total > BC_PAGES_MAX ? BC_PAGES_MAX + 1 : total < 1 ? 1 : total;
+	if (total > seen->pages)
+		seen->pages = (int) total;	/* once announced, a page is asked for */
 	return seen->page == 1 ? current <= 1 : current == seen->page;
 }
 

@@ -103,6 +103,10 @@ test_pages(void)
 	(void) read_page(&pages, PAGE("1", "2"), "");
 	is_number(read_page(&pages, PAGE("1", "2"), ""), BC_WAIT, "page 1 where page 2 was asked for");
 	pages = fresh;
+	(void) read_page(&pages, PAGE("1", "3"), "");
+	is_number(read_page(&pages, PAGE("2", "1"), ""), BC_OK, "page 2, now of 1: the third is asked for, as announced");
+	is_number(read_page(&pages, PAGE("3", "1"), "{\"event\":\"capture\"," OURS "}"), BC_TAKEN, "and it has our marker");
+	pages = fresh;
 	(void) read_page(&pages, PAGE("1", "2"), "");
 	answer = answer_of(503, NULL);
 	ok(bc_verdict_transactions(&pages, &answer, &result) && result.verdict == BC_WAIT, "page 2 fails");
