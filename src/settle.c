@@ -20,6 +20,7 @@
 #define AGREEING_READS	2		/* before a second write */
 #define READ_BACK_EVERY 100		/* captures of a store, after its first */
 #define CLOSED_RETRY_MS 60000	/* look again at a switch that is off */
+#define NOT_SHOWN "the store said that it recorded the capture, but does not show it"
 
 /* States from which a conversation's result moves a capture. */
 #define FROM_CLAIMED	"{claimed}"
@@ -32,6 +33,9 @@ static SettleStep after_unknown(const QueueClaim *claim, const BcResult *result,
 								TimestampTz asked_at, QueueMove *move);
 static SettleStep absent_after_send(const QueueClaim *claim, TimestampTz asked_at,
 									QueueMove *move);
+static bool is_too_early(const QueueClaim *claim, TimestampTz asked_at, int more_ms,
+						 QueueMove *move);
+static SettleStep held(QueueMove *move, const char *reason);
 static SettleStep after_send(const QueueClaim *claim, const BcResult *look,
 							 const BcResult *result, QueueMove *move);
 static void after_refused_way(const QueueClaim *claim, QueueMove *move);
@@ -82,6 +86,8 @@ after_look(const QueueClaim *claim, const BcResult *result, QueueMove *move)
 	switch (result->verdict)
 	{
 		case BC_GO:
+			if (claim->answered && !claim->order.approved)
+				return held(move, NOT_SHOWN);	/* a retry, not an approval */
 			return may_write(move) ? SETTLE_INTEND : SETTLE_MOVE;
 		case BC_TAKEN:
 		case BC_TAKEN_BY_OTHER:
@@ -109,8 +115,9 @@ after_look(const QueueClaim *claim, const BcResult *result, QueueMove *move)
 /*
  * After a write of unknown outcome, first what is there is read (BC_READ_BACK);
  * only if nothing is, the order is looked at as before a first write (BC_LOOK).
- * Whatever the store says but "captured" or "not there" is for a person: money
- * may have been recorded.
+ * Whatever else the store says is for a person: money may have been recorded.
+ * But not before two reads could agree: after a person's retry, one look leads
+ * to a write.
  */
 static SettleStep
 after_unknown(const QueueClaim *claim, const BcResult *result, TimestampTz asked_at,
@@ -132,14 +139,13 @@ after_unknown(const QueueClaim *claim, const BcResult *result, TimestampTz asked
 		case BC_HELD:
 		case BC_REFUSED:
 		case BC_NOT_OURS:
-			move->to_state = "held";
 			move->reason = psprintf("sent before, outcome not known; now: %s", result->reason);
-			break;
-		case BC_STOP_STORE:
-			move->to_state = "unknown";
+			if (!is_too_early(claim, asked_at, bcpaid_settle_time, move))
+				return held(move, move->reason);
 			break;
 		default:
-			try_again(claim, result, move);
+			if (result->verdict != BC_STOP_STORE)
+				try_again(claim, result, move);
 			move->to_state = "unknown"; /* it is never given up unread */
 			move->reason = result->reason;
 			break;
@@ -155,18 +161,9 @@ after_unknown(const QueueClaim *claim, const BcResult *result, TimestampTz asked
 static SettleStep
 absent_after_send(const QueueClaim *claim, TimestampTz asked_at, QueueMove *move)
 {
-	TimestampTz counts_from = Max(claim->sent_at, reserve_server_start()) +
-	((int64) bcpaid_request_timeout + bcpaid_settle_time) * 1000;
-
-	move->to_state = "unknown";
-	if (asked_at < counts_from)
-	{
-		/* Bounded: the system's clock may have been set back since. */
-		move->reason = "sent, outcome not known; not there yet";
-		move->delay_ms = Min(Max(counts_from - GetCurrentTimestamp(), 0) / 1000,
-							 bcpaid_request_timeout + bcpaid_settle_time) + 1;
+	move->reason = "sent, outcome not known; not there yet";
+	if (is_too_early(claim, asked_at, 0, move))
 		return SETTLE_MOVE;
-	}
 	if (claim->absent_reads + 1 < AGREEING_READS)
 	{
 		move->absent = true;
@@ -175,18 +172,32 @@ absent_after_send(const QueueClaim *claim, TimestampTz asked_at, QueueMove *move
 		return SETTLE_MOVE;
 	}
 	if (claim->answered)
-	{
-		move->to_state = "held";
-		move->reason = "the store said that it recorded the capture, but does not show it";
-		return SETTLE_MOVE;
-	}
+		return held(move, NOT_SHOWN);
 	if (claim->sends >= bcpaid_max_attempts)
-	{
-		move->to_state = "held";
-		move->reason = psprintf("sent %d times, and never there", claim->sends);
-		return SETTLE_MOVE;
-	}
+		return held(move, psprintf("sent %d times, and never there", claim->sends));
 	return SETTLE_LOOK;
+}
+
+/* Then it stays unknown, until a read counts; so long at most: the system's clock may have been set back since. */
+static bool
+is_too_early(const QueueClaim *claim, TimestampTz asked_at, int more_ms, QueueMove *move)
+{
+	int64		wait_ms = (int64) bcpaid_request_timeout + bcpaid_settle_time + more_ms;
+	TimestampTz counts_from = Max(claim->sent_at, reserve_server_start()) + wait_ms * 1000;
+
+	move->to_state = "unknown";
+	if (asked_at >= counts_from)
+		return false;
+	move->delay_ms = Min(Max(counts_from - GetCurrentTimestamp(), 0) / 1000, wait_ms) + 1;
+	return true;
+}
+
+static SettleStep
+held(QueueMove *move, const char *reason)
+{
+	move->to_state = "held";
+	move->reason = reason;
+	return SETTLE_MOVE;
 }
 
 static SettleStep
@@ -198,13 +209,9 @@ after_send(const QueueClaim *claim, const BcResult *look, const BcResult *result
 		case BC_TAKEN:
 			if (!result->conclusive)
 			{
-				/*
-				 * It said yes, and did not show us what it took: see for
-				 * ourselves.
-				 */
+				/* It did not show us what it took: see for ourselves. */
 				move->to_state = "unknown";
 				move->answered = true;
-				move->delay_ms = 0;
 				break;
 			}
 			captured(result, move);
@@ -239,11 +246,10 @@ after_send(const QueueClaim *claim, const BcResult *look, const BcResult *result
 static void
 after_refused_way(const QueueClaim *claim, QueueMove *move)
 {
-	if (claim->store.strategy == BC_BY_TRANSACTION_THEN_STATUS &&
-		!claim->store.no_transactions)
-		move->to_state = "queued";	/* the next look leads to way B */
-	else
-		move->to_state = "refused";
+	bool		has_way_b = claim->store.strategy == BC_BY_TRANSACTION_THEN_STATUS;
+
+	/* Queued, the next look leads to it. */
+	move->to_state = has_way_b && !claim->store.no_transactions ? "queued" : "refused";
 }
 
 /* Is anything here in the way of writing to a store?  Then wait. */
@@ -290,11 +296,8 @@ try_again(const QueueClaim *claim, const BcResult *result, QueueMove *move)
 
 	move->failed = true;
 	if (claim->failures + 1 >= bcpaid_max_attempts)
-	{
-		move->to_state = "held";
-		move->reason = psprintf("gave up after %d tries: %s",
-								claim->failures + 1, result->reason);
-	}
+		(void) held(move, psprintf("gave up after %d tries: %s",
+								   claim->failures + 1, result->reason));
 }
 
 /*

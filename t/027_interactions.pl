@@ -1,0 +1,74 @@
+# Goal: what people change while a capture is under way, in the store's row, in a link or by a call, neither sends a
+# second write nor loses a payment.
+
+use strict;
+use warnings FATAL => 'all';
+
+use JSON::PP ();
+use lib 't/lib';
+use Bcpaid::Shop;
+use Test::More;
+
+my $shop = Bcpaid::Shop->new('interactions', timeout => 20, conf => <<'CONF');
+bcpaid.sweep_interval = '1d'
+bcpaid.idle_timeout = '200ms'
+bcpaid.retry_cap = '100ms'
+CONF
+my $true = JSON::PP::true;
+
+sub one { my ($name, %more) = @_; my $case = { name => $name, %more }; $shop->place($case); return $case }
+sub paid { my $case = one(@_); $shop->pay_all($case); return $case }
+sub capture_of { my ($case) = @_; return $shop->sql("SELECT id FROM bcpaid.capture WHERE remote_order_id = $case->{number} ORDER BY id LIMIT 1") }
+sub ends { my ($case, %now) = @_; return $shop->come_to_their_end({ %$case, (%now ? (state => undef, reason => undef) : ()), %now }) }
+sub posts { my ($case) = @_; return $shop->control('GET', "requests?order=$case->{number}&method=POST")->{count} }
+sub setting { my ($line) = @_; $shop->{node}->append_conf('postgresql.conf', $line); return $shop->{node}->reload }
+sub quiet { return $shop->wait_until('candidates are judged', sub { $shop->sql('SELECT count(*) FROM bcpaid.candidate') eq '0' }) }
+sub unpay { my ($case) = @_; return $shop->odoo("SELECT fixture.unpay((SELECT max(payment_id) FROM account_move__account_payment WHERE invoice_id = $case->{invoice}))") }
+sub links { my (%remote) = @_; return $shop->odoo(join ' ', map { "UPDATE sale_order SET bcpaid_remote_order_id = '$remote{$_}' WHERE id = $_;" } keys %remote) }
+
+# A test of one defect; what fails in it fails alone.
+sub case
+{
+	my ($name, $run) = @_;
+	subtest($name => sub { eval { $run->(); 1 } or fail("came to its end: $@"); done_testing() });
+	return;
+}
+
+$shop->come_to_their_end(paid('the first of all'));
+
+case('the store said yes: the button and retry look, and send nothing', sub {
+	my $vague = one('a yes that is never shown', state => 'held', reason => qr/said that it recorded the capture, but does not show it/);
+	$shop->fault(match => { order => $vague->{number}, method => 'POST' }, do => 'answer', status => 201, body => {});
+	$shop->pay_all($vague);
+	ends($vague);
+	$shop->odoo("SELECT bcpaid_mark($vague->{order})");
+	ends($vague, name => 'the button: held again', state => 'held');
+	is(posts($vague), 1, 'and not sent');
+	$shop->odoo('SELECT bcpaid.retry(' . capture_of($vague) . ')');
+	ends($vague, name => 'retry: held again', state => 'held');
+	is(posts($vague), 1, 'and not sent');
+	$shop->odoo('SELECT bcpaid.approve(' . capture_of($vague) . ')');
+	ends($vague, name => 'an approval sends');
+	is(posts($vague), 2, 'once more');
+});
+
+case('an unclear outcome: nobody can say retry before reads count', sub {
+	setting("bcpaid.request_timeout = '1min'");
+	my $lost = one('lost, and then the store refuses to be read', state => 'held', captures => 1, reason => qr/^sent before, outcome not known; now: the store refused/);
+	$shop->fault(match => { order => $lost->{number}, method => 'POST' }, do => 'drop', taken => $true);
+	$shop->fault(match => { order => $lost->{number}, method => 'GET', path => '/v2/orders/' }, after => 1, times => 'forever', do => 'answer', status => 400);
+	$shop->pay_all($lost);
+	$shop->wait_until('it was read', sub { $shop->reason_of($lost->{order}) =~ $lost->{reason} });
+	is($shop->state_of($lost->{order}), 'unknown', 'what the store says is not the last word yet');
+	setting("bcpaid.request_timeout = '2s'");
+	$shop->sql("UPDATE bcpaid.capture SET due = clock_timestamp() WHERE order_id = $lost->{order}; SELECT bcpaid.wake()");
+	ends($lost);
+	$shop->control('DELETE', 'faults');
+	$shop->odoo('SELECT bcpaid.retry(' . capture_of($lost) . ')');
+	ends($lost, name => 'held when reads count, then retried: found', captures => 1);
+	is(posts($lost), 1, 'and not sent twice');
+});
+
+$shop->store_is_content;
+$shop->stop;
+done_testing();
