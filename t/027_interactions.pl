@@ -69,6 +69,19 @@ case('an unclear outcome: nobody can say retry before reads count', sub {
 	is(posts($lost), 1, 'and not sent twice');
 });
 
+case('an approval is of what a person saw', sub {
+	my $seen = paid('held for its amount', total => 60, state => 'held', remote => { total_inc_tax => '69.8400' }, reason => qr/store wants 69.84 USD, Odoo settled 60/);
+	ends($seen);
+	$shop->odoo('SELECT bcpaid.pause(1); SELECT bcpaid.approve(' . capture_of($seen) . ')');
+	unpay($seen);
+	quiet();
+	$shop->odoo('SELECT bcpaid.resume(1)');
+	ends($seen, name => 'taken back: waits', state => 'waiting', reason => qr/settled/);
+	$shop->odoo("SELECT fixture.apply_credit(fixture.invoice(fixture.order(100)), fixture.credit($seen->{invoice}, 50))");
+	$shop->pay_all($seen);
+	ends($seen, name => 'paid again, less: held again', state => 'held', reason => qr/Odoo settled 10/);
+});
+
 $shop->store_is_content;
 $shop->stop;
 done_testing();

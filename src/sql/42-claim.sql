@@ -31,9 +31,13 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 COMMENT ON FUNCTION bcpaid.queue_obstacle(bcpaid.capture, integer, text, bigint, text) IS 'what happened in Odoo to an order under way';
 
-/* An order that may become eligible again waits for that; any other is done with. */
+/*
+ * An order that may become eligible again waits for that; any other is done
+ * with.  What a person approved of is past then.
+ */
 CREATE FUNCTION bcpaid.queue_stop(capture bigint, why text) RETURNS void
 LANGUAGE sql AS $$
+    UPDATE bcpaid.capture SET approved = false WHERE id = queue_stop.capture AND approved;
     SELECT bcpaid.queue_move(ARRAY[capture],
                              CASE WHEN why LIKE 'not eligible%' THEN 'waiting' ELSE 'cancelled' END,
                              why, 'infinity', 'worker')
@@ -157,6 +161,7 @@ BEGIN
         IF one.why IS NOT NULL THEN
             PERFORM bcpaid.queue_stop(one.id, one.why);
         ELSIF one.store_closed OR one.amount_changed THEN
+            UPDATE bcpaid.capture SET approved = false WHERE id = one.id AND one.amount_changed AND approved;
             PERFORM bcpaid.queue_move(ARRAY[one.id], 'queued',
                                       CASE WHEN one.store_closed THEN 'the store was paused'
                                            ELSE 'the amount changed in Odoo' END, NULL, 'worker');
