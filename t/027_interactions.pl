@@ -82,6 +82,28 @@ case('an approval is of what a person saw', sub {
 	ends($seen, name => 'paid again, less: held again', state => 'held', reason => qr/Odoo settled 10/);
 });
 
+case('another hash while an outcome is not known', sub {
+	my $store = $shop->another_store('before');
+	$shop->control('PUT', 'stores/after', { token => 'after-token', plan => 'unlimited' });
+	my $lost = one('sent to the old hash', store => $store, state => 'unknown');
+	my $new = one('sent to the new hash', store => [ $store->[0], 'after' ]);
+	$shop->fault(match => { order => $lost->{number} }, after => 2, times => 'forever', do => 'drop');
+	$shop->pay_all($lost);
+	$shop->wait_for_state($lost->{order}, 'unknown');
+	$shop->odoo("SELECT bcpaid.set_store($store->[0], hash => 'after'); COPY bcpaid.token_inbox FROM STDIN;\n$store->[0]\tafter-token\n\\.\n");
+	$shop->control('DELETE', 'faults');
+	$shop->odoo("SELECT bcpaid.resume($store->[0])");
+	$shop->wait_until('the unknown one was taken up', sub { $shop->reason_of($lost->{order}) =~ /hash/ || $shop->sql("SELECT stopped_reason IS NOT NULL FROM bcpaid.store WHERE id = $store->[0]") eq 't' });
+	$shop->pay_all($new);
+	ends($new);
+	is($shop->sql("SELECT stopped_reason FROM bcpaid.store WHERE id = $store->[0]"), '', 'the store is not stopped by it');
+	is($shop->state_of($lost->{order}), 'unknown', 'it stays unknown');
+	$shop->odoo("SELECT bcpaid.set_store($store->[0], hash => 'before'); COPY bcpaid.token_inbox FROM STDIN;\n$store->[0]\tbefore-token\n\\.\n");
+	$shop->sql("UPDATE bcpaid.capture SET due = now() WHERE order_id = $lost->{order}");
+	$shop->odoo("SELECT bcpaid.resume($store->[0])");
+	ends($lost, name => 'the old hash again: it goes on', state => 'applied');
+});
+
 $shop->store_is_content;
 $shop->stop;
 done_testing();

@@ -44,6 +44,20 @@ LANGUAGE sql AS $$
 $$;
 COMMENT ON FUNCTION bcpaid.queue_stop(bigint, text) IS 'stop a capture whose order changed in Odoo';
 
+/* A token of another store would stop this one: what was sent to the old one waits for its hash, or for a person. */
+CREATE FUNCTION bcpaid.queue_put_off(capture bigint, why text, until timestamptz) RETURNS void
+LANGUAGE sql AS $$
+    WITH put_off AS (
+        UPDATE bcpaid.capture c SET due = until, reason = why
+          FROM bcpaid.capture before
+         WHERE c.id = queue_put_off.capture AND before.id = c.id
+        RETURNING c.id, c.state, before.reason
+    )
+    INSERT INTO bcpaid.history (capture_id, state, reason, by)
+    SELECT id, state, why, 'worker' FROM put_off WHERE reason IS DISTINCT FROM why
+$$;
+COMMENT ON FUNCTION bcpaid.queue_put_off(bigint, text, timestamptz) IS 'put off a capture whose outcome is not known, and say why, once';
+
 /*
  * Claim what is due, for each store at most as many as there is room for; of
  * one that was not well, only one that goes ahead.
@@ -82,6 +96,11 @@ BEGIN
         RETURN;
     END IF;
 
+    PERFORM bcpaid.queue_put_off(c.id, 'sent, outcome not known; its store has another hash now',
+                                 pg_catalog.clock_timestamp() + interval '1 minute')
+       FROM pg_catalog.unnest(batch) AS c
+      WHERE CASE WHEN c.state = 'unknown' THEN bcpaid.store_hash(c.store_id) IS DISTINCT FROM c.store_hash END;
+
     PERFORM bcpaid.queue_stop(c.id, o.why)
        FROM pg_catalog.unnest(batch) AS c
        LEFT JOIN bcpaid.judge(ARRAY(SELECT d.order_id FROM pg_catalog.unnest(batch) AS d)) AS j
@@ -97,7 +116,7 @@ BEGIN
           JOIN bcpaid.capture c ON c.id = d.id
           LEFT JOIN bcpaid.judge(ARRAY(SELECT d.order_id FROM pg_catalog.unnest(batch) AS d)) AS j
                  ON j.order_id = c.order_id
-         WHERE c.state IN ('queued', 'unknown') OR (c.state = 'waiting' AND c.due < 'infinity')
+         WHERE c.state IN ('queued', 'waiting', 'unknown') AND c.due <= d.due
     ), claimed AS (
         UPDATE bcpaid.capture c
            SET state = 'claimed', changed_at = pg_catalog.clock_timestamp()
