@@ -104,6 +104,30 @@ case('another hash while an outcome is not known', sub {
 	ends($lost, name => 'the old hash again: it goes on', state => 'applied');
 });
 
+case('another hash, and what was refused before', sub {
+	my $store = $shop->another_store('wrong');
+	$shop->control('PUT', 'stores/right', { token => 'wrong-token', plan => 'unlimited' });
+	my $case = one('paid while the hash was wrong', store => [ $store->[0], 'right' ]);
+	$shop->pay_all($case);
+	$shop->wait_until('refused by the wrong store', sub { $shop->sql("SELECT state FROM bcpaid.capture WHERE store_hash = 'wrong'") eq 'refused' });
+	$shop->odoo("SELECT bcpaid.set_store($store->[0], hash => 'right')");
+	$shop->odoo('SELECT bcpaid.sweep()');
+	$shop->wait_until('a sweep takes it up', sub { $shop->sql("SELECT state FROM bcpaid.capture WHERE store_hash = 'right'") eq 'applied' });
+	is($shop->captures($case->{number}, 'right'), 1, 'captured once');
+});
+
+case('another remote order, of which no trigger told', sub {
+	my $case = paid('linked to the wrong one', state => 'refused', nowhere => 1, reason => qr/does not exist/);
+	ends($case);
+	$shop->remote_order(7001, 69.84);
+	$shop->odoo('ALTER TABLE sale_order DISABLE TRIGGER bcpaid_order');
+	links($case->{order} => 7001);
+	$shop->odoo('ALTER TABLE sale_order ENABLE TRIGGER bcpaid_order');
+	$shop->odoo('SELECT bcpaid.sweep()');
+	$shop->wait_until('a sweep takes it up', sub { $shop->sql('SELECT state FROM bcpaid.capture WHERE remote_order_id = 7001') eq 'applied' });
+	is($shop->captures(7001), 1, 'captured once');
+});
+
 $shop->store_is_content;
 $shop->stop;
 done_testing();

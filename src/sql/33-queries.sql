@@ -38,7 +38,8 @@ COMMENT ON FUNCTION bcpaid.resolve_text() IS 'query: the orders that payments, j
  * By the order's row first: once an order is captured its status says so, and
  * nothing else is read.  A range of ids, so that a batch is bounded by what it
  * reads and not by what it finds; OFFSET 0 keeps the lookups from becoming joins,
- * which would read our whole ledger for each batch.
+ * which would read our whole ledger for each batch.  A capture of another remote
+ * order, or at another store, is none of what the order is linked to now.
  */
 CREATE FUNCTION bcpaid.sweep_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $sweep$
@@ -47,7 +48,11 @@ FROM {sale_order} o {link_join}
 WHERE o.id > $1::int4 AND o.id <= $2::int4 AND o.state IN ('sale', 'done') AND o.invoice_status = 'invoiced'
   AND {words} <> '' AND {store_id} = ANY (ARRAY(SELECT s.id FROM bcpaid.store s WHERE s.mark_order_as_paid))
   AND ({own_status_words} = ANY ({refused})) IS NOT TRUE
-  AND NOT EXISTS (SELECT FROM bcpaid.capture c WHERE c.order_id = o.id OFFSET 0)
+  AND NOT EXISTS (
+      SELECT FROM bcpaid.capture c
+      WHERE c.order_id = o.id AND c.remote_order_id::text = {words}
+        AND c.store_hash = (SELECT {hash} FROM bcpaid.store s {store_join} WHERE s.id = {store_id})
+      OFFSET 0)
   AND NOT EXISTS (SELECT FROM bcpaid.baseline b WHERE b.order_id = o.id OFFSET 0)
 ORDER BY o.id
 $sweep$;
