@@ -128,6 +128,57 @@ case('another remote order, of which no trigger told', sub {
 	is($shop->captures(7001), 1, 'captured once');
 });
 
+case('two links mixed up, and set right', sub {
+	my @mixed = map { one("mixed up $_") } 1, 2;
+	my ($a, $b) = @mixed;
+	links($a->{order} => $b->{number}, $b->{order} => 0);
+	$shop->odoo('SELECT bcpaid.pause(1)');
+	$shop->pay_all($a, $b);
+	quiet();
+	$shop->wait_until('queued', sub { $shop->sql("SELECT count(*) FROM bcpaid.capture WHERE remote_order_id = $b->{number}") eq '1' });
+	links($a->{order} => $a->{number});
+	links($b->{order} => $b->{number});
+	quiet();
+	$shop->odoo('SELECT bcpaid.resume(1)');
+	all_are_captured($a, $b);
+});
+
+case('a link that was wrong, and found its order later', sub {
+	my ($a, $b) = map { one("found later $_") } 1, 2;
+	links($a->{order} => $b->{number}, $b->{order} => 0);
+	$shop->odoo('SELECT bcpaid.pause(1)');
+	$shop->pay_all($a, $b);
+	quiet();
+	links($a->{order} => $a->{number});
+	$shop->odoo('SELECT bcpaid.resume(1)');
+	$shop->wait_until('its capture is cancelled', sub { $shop->sql("SELECT state FROM bcpaid.capture WHERE remote_order_id = $b->{number}") eq 'cancelled' });
+	links($b->{order} => $b->{number});
+	all_are_captured($a, $b);
+});
+
+sub all_are_captured
+{
+	my @cases = @_;
+	for my $case (@cases)
+	{
+		$shop->wait_until("$case->{name} is captured", sub { $shop->captures($case->{number}) eq '1' },
+			sub { $shop->sql("SELECT string_agg(to_jsonb(c)::text, E'\n') FROM bcpaid.captures c WHERE remote_order_id = $case->{number}") });
+		$shop->wait_until("$case->{name} shows it", sub { $shop->status_of($case->{order}) eq 'Captured' });
+		is($shop->captures($case->{number}), 1, "$case->{name}: captured once");
+	}
+	return;
+}
+
+case('another row for the same store', sub {
+	my $old = $shop->another_store('twice');
+	$shop->control('PATCH', 'stores/twice', { token => 'new-token' });
+	my $case = paid('queued at a store that is stopped', store => $old, state => 'queued');
+	$shop->wait_until('stopped', sub { $shop->sql("SELECT stopped_reason IS NOT NULL FROM bcpaid.store WHERE id = $old->[0]") eq 't' });
+	my $new = $shop->odoo("SET client_min_messages = error; SELECT bcpaid.set_store($old->[0], mark_order_as_paid => false); SELECT bcpaid.set_store(name => 'new', hash => 'twice', mark_order_as_paid => true)") =~ s/.*\n//r;
+	$shop->odoo("COPY bcpaid.token_inbox FROM STDIN;\n$new\tnew-token\n\\.\nUPDATE sale_order SET bcpaid_store_id = $new WHERE id = $case->{order}");
+	ends($case, name => 'linked to the new row: sent', state => 'applied');
+});
+
 $shop->store_is_content;
 $shop->stop;
 done_testing();

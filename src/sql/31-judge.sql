@@ -28,10 +28,10 @@ COMMENT ON FUNCTION bcpaid.placed_text() IS 'query: orders with link, status and
 
 CREATE FUNCTION bcpaid.known_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $known$
-SELECT p.*, c.id AS capture_id, c.state AS capture_state
+SELECT p.*, c.id AS capture_id, c.state AS capture_state, coalesce(c.is_loose, true) AS is_loose
 FROM ({placed}) p
 LEFT JOIN LATERAL (
-    SELECT c.id, c.state FROM bcpaid.capture c
+    SELECT c.id, c.state, {is_loose} AS is_loose FROM bcpaid.capture c
     WHERE c.store_hash = p.hash AND c.remote_order_id = p.remote_id
     OFFSET 0) c ON true
 $known$;
@@ -39,7 +39,9 @@ COMMENT ON FUNCTION bcpaid.known_text() IS 'query: orders with link, status, sto
 
 /*
  * What follows from known alone, by condition.  NULL: they hold as far as known
- * can tell.  A capture that was refused, held or cancelled hides nothing.
+ * can tell.  A capture that was refused, held or cancelled hides nothing.  Loose is
+ * one that lost its order (the words are queue_obstacle's): whichever has its
+ * link now takes it up, as if there were none.
  */
 CREATE FUNCTION bcpaid.condition_parts() RETURNS jsonb
 LANGUAGE sql IMMUTABLE
@@ -50,6 +52,8 @@ RETURN jsonb_build_object(
         '(SELECT {hash} FROM bcpaid.store s {store_join} WHERE s.id = {same_store}) = k.hash)',
     'no_status', '{status_words} = ANY ({refused})',
     'no_gateway', 'k.capture_state = ''not_ours'' OR lower(k.gateway) = ANY ({real_gateways})',
+    'is_loose', 'c.state = ''cancelled'' AND c.reason IN (''the order was deleted in Odoo'', '
+        '''the order''''s link to the store was changed'')',
     'has_capture', 'k.capture_state IN (''queued'', ''claimed'', ''sending'', ''captured'', ''applied'', ''waiting'', ''unknown'')');
 COMMENT ON FUNCTION bcpaid.condition_parts() IS 'parts of the queries: the conditions that orders and our ledger decide';
 
@@ -193,7 +197,7 @@ CREATE FUNCTION bcpaid.judge_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $judge$
 SELECT j.order_id, j.store_id, j.store_hash, j.remote_order_id, j.amount, j.currency, j.lines,
        j.failed IS NULL AS can_mark,
-       j.failed IS NULL AND j.capture_id IS NULL AND NOT j.has_paid_out
+       j.failed IS NULL AND j.is_loose AND NOT j.has_paid_out
            AND NOT EXISTS (SELECT FROM bcpaid.baseline b WHERE b.order_id = j.order_id) AS automatic,
        j.paid, j.capture_id, j.capture_state, j.failed
 FROM (
@@ -201,7 +205,7 @@ FROM (
            CASE WHEN t.own_currency THEN t.net ELSE k.amount_total END AS amount,
            (SELECT c.name::text FROM {res_currency} c WHERE c.id = k.currency_id) AS currency,
            coalesce(t.lines, 0)::int4 AS lines, coalesce(t.paid, false) AS paid, coalesce(t.has_paid_out, false) AS has_paid_out,
-           k.capture_id, k.capture_state,
+           k.capture_id, k.capture_state, k.is_loose,
            CASE
                WHEN {no_switch} THEN 'switch'
                WHEN {no_link} OR EXISTS (SELECT {other_orders}) THEN 'link'

@@ -39,7 +39,7 @@ RETURN jsonb_build_object(
     ELSE format('capture %s is %s', k.capture_id, replace(k.capture_state, '_', ' '))
          || coalesce(': ' || (SELECT c.reason FROM bcpaid.capture c WHERE c.id = k.capture_id), '') END$$,
 'automatic_words', $$concat_ws('; ',
-    CASE WHEN k.capture_id IS NOT NULL THEN {capture_words} || ', only a person takes it up again' END,
+    CASE WHEN NOT k.is_loose THEN {capture_words} || ', only a person takes it up again' END,
     CASE WHEN t.has_paid_out THEN format('credit note %s was paid out', f.credits) END,
     (SELECT 'eligible since before the store was switched on' FROM bcpaid.baseline b WHERE b.order_id = k.id))$$);
 COMMENT ON FUNCTION bcpaid.explain_parts() IS 'parts of the query explain: the sentences';

@@ -50,7 +50,7 @@ WHERE o.id > $1::int4 AND o.id <= $2::int4 AND o.state IN ('sale', 'done') AND o
   AND ({own_status_words} = ANY ({refused})) IS NOT TRUE
   AND NOT EXISTS (
       SELECT FROM bcpaid.capture c
-      WHERE c.order_id = o.id AND c.remote_order_id::text = {words}
+      WHERE c.order_id = o.id AND c.remote_order_id::text = {words} AND NOT ({is_loose})
         AND c.store_hash = (SELECT {hash} FROM bcpaid.store s {store_join} WHERE s.id = {store_id})
       OFFSET 0)
   AND NOT EXISTS (SELECT FROM bcpaid.baseline b WHERE b.order_id = o.id OFFSET 0)

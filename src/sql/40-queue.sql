@@ -9,6 +9,8 @@
 /*
  * Judge orders after something happened to them: enqueue what is eligible by
  * itself, wake what waited to be eligible again, note payments taken back.
+ * What is not yet sent goes with its link: to the one order that has it now, and
+ * to that one's row of the store.
  */
 CREATE FUNCTION bcpaid.queue_judge(order_ids integer[], how text) RETURNS integer
 LANGUAGE plpgsql AS $$
@@ -18,20 +20,27 @@ BEGIN
     WITH judged AS MATERIALIZED (
         SELECT * FROM bcpaid.judge(order_ids)
     ), enqueued AS (
-        INSERT INTO bcpaid.capture (store_hash, remote_order_id, order_id, store_id,
-                                    origin, requested_by, amount, currency, marker)
+        INSERT INTO bcpaid.capture AS c (store_hash, remote_order_id, order_id, store_id,
+                                         origin, requested_by, amount, currency, marker)
         SELECT store_hash, remote_order_id, order_id, store_id,
                how, 'bcpaid', amount, currency, bcpaid.marker(store_hash, remote_order_id)
           FROM judged WHERE automatic
          ORDER BY store_hash, remote_order_id
-            ON CONFLICT (store_hash, remote_order_id) DO NOTHING
+            ON CONFLICT (store_hash, remote_order_id) DO UPDATE
+           SET state = 'queued', reason = NULL, approved = false, failures = 0, absent_reads = 0,
+               order_id = EXCLUDED.order_id, store_id = EXCLUDED.store_id, origin = EXCLUDED.origin,
+               requested_by = EXCLUDED.requested_by, amount = EXCLUDED.amount, currency = EXCLUDED.currency,
+               due = pg_catalog.clock_timestamp(), changed_at = pg_catalog.clock_timestamp()
+         WHERE c.state = 'cancelled' AND c.reason <> 'cancelled by hand'
         RETURNING id, state
     ), woken AS (
         UPDATE bcpaid.capture c
-           SET due = pg_catalog.clock_timestamp(), order_id = j.order_id, store_id = j.store_id
+           SET due = LEAST(c.due, pg_catalog.clock_timestamp()), order_id = j.order_id, store_id = j.store_id,
+               approved = c.approved AND c.order_id = j.order_id
           FROM judged j
-         WHERE c.id = j.capture_id AND c.state = 'waiting' AND c.due = 'infinity'
-           AND (j.failed IS NULL OR j.failed = 'capture')
+         WHERE c.id = j.capture_id AND (j.failed IS NULL OR j.failed = 'capture')
+           AND (c.state = 'waiting' AND c.due = 'infinity'
+                OR c.state IN ('queued', 'waiting') AND (c.order_id <> j.order_id OR c.store_id <> j.store_id))
     ), taken_back AS (
         UPDATE bcpaid.capture c
            SET taken_back_at = CASE WHEN j.paid THEN NULL ELSE pg_catalog.clock_timestamp() END
