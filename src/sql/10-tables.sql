@@ -100,8 +100,11 @@ CREATE TABLE bcpaid.token (
 );
 COMMENT ON TABLE bcpaid.token IS 'access tokens: read by the worker only, in no backup';
 
-/* Text without constraints: an error that COPY raises while it reads quotes the row, token and all. */
-CREATE TABLE bcpaid.token_inbox (
+/*
+ * Text without constraints: an error that COPY raises while it reads quotes the row, token and all.
+ * Unlogged: no row outlives its statement, and a publication of all tables takes none.
+ */
+CREATE UNLOGGED TABLE bcpaid.token_inbox (
     store_id    text,
     token       text
 );
@@ -111,11 +114,14 @@ COMMENT ON TABLE bcpaid.token_inbox IS 'COPY a store id and its token in here; t
  * What a trigger saw change: plain appends, no key, no index (see note.c).
  * A vacuum that cuts off the empty end locks the table, and whoever pays then
  * cannot note it: queue_trim() does that, when there is much to be cut.
+ * Without a key its rows are their own identity: else no row could be deleted
+ * from it where somebody publishes all tables.
  */
 CREATE TABLE bcpaid.candidate (
     kind        "char" NOT NULL,
     ref         integer NOT NULL
 ) USING heap WITH (vacuum_truncate = false);
+ALTER TABLE bcpaid.candidate REPLICA IDENTITY FULL;
 COMMENT ON TABLE bcpaid.candidate IS 'rows of Odoo that changed and are not yet judged: o order, m journal entry, p payment, l order line';
 
 CREATE SEQUENCE bcpaid.capture_id_seq;
