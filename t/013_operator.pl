@@ -105,6 +105,25 @@ $shop->pay_all($back);
 $shop->wait_until('and there again', sub { $shop->sql("SELECT taken_back_at IS NULL FROM bcpaid.captures WHERE order_id = $back->{order}") eq 't' });
 is($shop->captures($back->{number}), 1, 'paid again, not captured again');
 
+# What is ordered, invoiced and credited later says nothing about that payment, until all of it is given back.
+my $grown = paid('changed after the capture');
+ends($grown);
+my $more;
+for my $step (
+	[ 'a line was added', sub { "UPDATE sale_order SET invoice_status = 'to invoice' WHERE id = $grown->{order}" }, 'f' ],
+	[ 'a draft was made', sub { $more = $shop->odoo("SELECT fixture.invoice($grown->{order}, 20, 'draft')"); "UPDATE account_move SET amount_residual = 20.0 WHERE id = $more" }, 'f' ],
+	[ 'the draft was posted', sub { "UPDATE account_move SET state = 'posted' WHERE id = $more" }, 'f' ],
+	[ 'that was paid, too', sub { "SELECT fixture.pay($more)" }, 'f' ],
+	[ 'a part was given back', sub { "SELECT fixture.pay(fixture.credit($grown->{invoice}, 50))" }, 'f' ],
+	[ 'the order was cancelled', sub { "UPDATE sale_order SET state = 'cancel', invoice_status = 'no' WHERE id = $grown->{order}" }, 'f' ],
+	[ 'the rest was given back', sub { "SELECT fixture.pay(fixture.credit($grown->{invoice}, 70))" }, 't' ])
+{
+	my ($name, $change, $flagged) = @$step;
+	$shop->odoo($change->());
+	$shop->wait_until("$name: judged", sub { $shop->sql('SELECT count(*) FROM bcpaid.candidate') eq '0' });
+	is($shop->sql("SELECT taken_back_at IS NOT NULL FROM bcpaid.captures WHERE order_id = $grown->{order}"), $flagged, "$name after the capture: taken back?");
+}
+
 # ---- held, refused, cancelled: what a person does ----
 
 my @held = map { { name => "held, then $_", remote => { store_credit_amount => '1.0000' }, state => 'held', act => $_ } } qw(approve cancel retry settle_by_hand);

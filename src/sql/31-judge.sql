@@ -28,10 +28,12 @@ COMMENT ON FUNCTION bcpaid.placed_text() IS 'query: orders with link, status and
 
 CREATE FUNCTION bcpaid.known_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $known$
-SELECT p.*, c.id AS capture_id, c.state AS capture_state, coalesce(c.is_loose, true) AS is_loose
+SELECT p.*, c.id AS capture_id, c.state AS capture_state, coalesce(c.is_loose, true) AS is_loose, c.sent_at
 FROM ({placed}) p
 LEFT JOIN LATERAL (
-    SELECT c.id, c.state, {is_loose} AS is_loose FROM bcpaid.capture c
+    SELECT c.id, c.state, {is_loose} AS is_loose,
+           CASE WHEN c.state IN ('sending', 'unknown', 'captured', 'applied')
+                THEN coalesce(c.sent_at, c.captured_at) END AS sent_at FROM bcpaid.capture c
     WHERE c.store_hash = p.hash AND c.remote_order_id = p.remote_id
     OFFSET 0) c ON true
 $known$;
@@ -123,7 +125,7 @@ WITH linked AS MATERIALIZED (
     WHERE m.move_type = 'out_refund' AND m.id NOT IN (SELECT x.id FROM linked x)
 )
 SELECT m.id, m.name, m.move_type = 'out_refund' AS is_credit, m.state, m.payment_state, m.currency_id,
-       m.amount_total, m.amount_total_signed,
+       m.amount_total, m.amount_total_signed, m.create_date,
        CASE WHEN e.lines = m.amount_total OR NOT EXISTS (
                 SELECT FROM {account_move_line} ml
                 JOIN {sale_order_line_invoice_rel} r ON r.invoice_line_id = ml.id
@@ -175,24 +177,42 @@ LANGUAGE sql IMMUTABLE RETURN $paid_out$EXISTS (
         WHERE ml.move_id = m.id AND x.move_type <> 'out_invoice')$paid_out$;
 COMMENT ON FUNCTION bcpaid.paid_out_text() IS 'part of the queries: was credit note m paid out?';
 
-/* The moves of an order in one row.  A reversed invoice is settled, but only a paid one counts as paid. */
+/*
+ * The moves of an order in one row.  A reversed invoice is settled, but only a paid one counts as paid.
+ *
+ * is_still_paid is asked of a captured order: what was settled when it was sent
+ * is settled still, and more of it than was credited since.  Invoices made later
+ * say nothing about that payment.
+ */
 CREATE FUNCTION bcpaid.totals_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $totals$
 SELECT count(*) FILTER (WHERE v.state = 'posted' AND NOT v.is_credit) AS invoices,
        bool_or(v.state = 'posted' AND NOT v.is_credit AND v.amount_total > 0
                AND v.payment_state = ANY (k.payment_states)) AS has_paid,
-       bool_and(v.state = 'posted' AND v.payment_state = ANY (k.payment_states || '{reversed}'::text[])
-                AND v.open <= 0) AS all_settled,
+       bool_and(v.is_settled) AS all_settled,
        bool_or(v.is_paid_out) AS has_paid_out,
        CASE WHEN min(v.currency_id) = max(v.currency_id)
             THEN sum(CASE WHEN v.is_credit THEN -v.share ELSE v.share END)
             ELSE sum(v.amount_total_signed) END AS net,
+       bool_and(v.is_settled OR v.create_date AT TIME ZONE 'UTC' > k.sent_at)
+           AND CASE WHEN min(v.currency_id) = max(v.currency_id)
+               THEN sum(CASE WHEN v.is_credit THEN -v.share ELSE v.share END) FILTER (WHERE v.counts)
+               ELSE sum(v.amount_total_signed) FILTER (WHERE v.counts) END > 0 AS is_still_paid,
        min(v.currency_id) = k.currency_id AND max(v.currency_id) = k.currency_id AS own_currency
-FROM ({moves}) v
+FROM (
+    SELECT w.*, w.is_settled OR w.is_credit AND w.state = 'posted' AS counts
+    FROM (
+        SELECT v.*, coalesce(v.state = 'posted' AND v.payment_state = ANY (k.payment_states || '{reversed}'::text[])
+                             AND v.open <= 0, false) AS is_settled
+        FROM ({moves}) v
+        OFFSET 0) w) v
 $totals$;
 COMMENT ON FUNCTION bcpaid.totals_text() IS 'query: invoices and credit notes of one order, summed up';
 
-/* A link without a remote order, or no invoice yet: then the moves are not looked at, and paid is false. */
+/*
+ * A link without a remote order, or no invoice yet: then the moves are not looked
+ * at, and paid is false.  An order that was captured is looked at all the same.
+ */
 CREATE FUNCTION bcpaid.judge_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $judge$
 SELECT j.order_id, j.store_id, j.store_hash, j.remote_order_id, j.amount, j.currency, j.lines,
@@ -204,12 +224,14 @@ FROM (
     SELECT k.id AS order_id, k.store_id, k.hash AS store_hash, k.remote_id AS remote_order_id,
            CASE WHEN t.own_currency THEN t.net ELSE k.amount_total END AS amount,
            (SELECT c.name::text FROM {res_currency} c WHERE c.id = k.currency_id) AS currency,
-           coalesce(t.lines, 0)::int4 AS lines, coalesce(t.paid, false) AS paid, coalesce(t.has_paid_out, false) AS has_paid_out,
+           coalesce(t.lines, 0)::int4 AS lines,
+           coalesce(CASE WHEN k.sent_at IS NULL THEN t.paid ELSE t.has_paid AND t.is_still_paid END, false) AS paid,
+           coalesce(t.has_paid_out, false) AS has_paid_out,
            k.capture_id, k.capture_state, k.is_loose,
            CASE
                WHEN {no_switch} THEN 'switch'
                WHEN {no_link} OR EXISTS (SELECT {other_orders}) THEN 'link'
-               WHEN t.invoices IS NULL OR t.invoices = 0 THEN 'invoiced'
+               WHEN k.invoice_status IS DISTINCT FROM 'invoiced' OR t.invoices = 0 THEN 'invoiced'
                WHEN NOT t.paid THEN 'settled'
                WHEN {no_status} THEN 'status'
                WHEN {no_gateway} THEN 'gateway'
@@ -220,7 +242,7 @@ FROM (
         SELECT t.*, coalesce(t.has_paid AND t.all_settled AND t.net > 0, false) AS paid,
                (SELECT count(*) FROM {sale_order_line} ol WHERE ol.order_id = k.id AND ol.product_id IS NOT NULL) AS lines
         FROM ({totals}) t
-        OFFSET 0) t ON k.invoice_status = 'invoiced' AND k.remote_id IS NOT NULL AND k.hash IS NOT NULL
+        OFFSET 0) t ON (k.invoice_status = 'invoiced' OR k.sent_at IS NOT NULL) AND k.remote_id IS NOT NULL AND k.hash IS NOT NULL
     OFFSET 0) j
 $judge$;
 COMMENT ON FUNCTION bcpaid.judge_text() IS 'query: everything about the given orders, see order.h';

@@ -128,7 +128,7 @@ WITH used (t, columns) AS (VALUES
     ('sale_order_line', 'id order_id product_id'),
     ('sale_order_line_invoice_rel', 'order_line_id invoice_line_id'),
     ('account_move', 'id name move_type state payment_state currency_id amount_total amount_total_signed '
-        'amount_residual reversed_entry_id'),
+        'amount_residual reversed_entry_id create_date'),
     ('account_move_line', 'id move_id price_total'),
     ('account_partial_reconcile', 'debit_move_id credit_move_id'),
     ('account_payment', 'id move_id'),

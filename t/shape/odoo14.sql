@@ -85,6 +85,7 @@ CREATE TABLE account_move (
     partner_id int,
     date date NOT NULL DEFAULT current_date,
     invoice_date date,
+    create_date timestamp DEFAULT (now() AT TIME ZONE 'UTC'),
     write_date timestamp DEFAULT now()
 );
 CREATE INDEX account_move_move_type_index ON account_move (move_type);
