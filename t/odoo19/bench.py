@@ -36,27 +36,44 @@ class Bench:
         self.database.run("CREATE EXTENSION bcpaid")
         self.database.run("SELECT bcpaid.attach('native')")
         self.store = self.make_store("Store of the cases", switched_on=True)
+        # Bank statements are not among an administrator's own rights.
+        self.odoo.grant(self.odoo.user, "account.group_account_basic")
         self.shop = Shop(self.odoo)
+
+    def other(self, name, odoo, parent=None):
+        """The bench of another company, who works as that user of Odoo's and has a store of its own at the sandbox."""
+        other = Bench(odoo, self.database, self.sandbox.other(name, f"token-of-{name}"))
+        other.sandbox.make_store()
+        other.store = other.make_store(name, switched_on=True)
+        other.shop = Shop(odoo, parent)
+        return other
 
     def make_store(self, name, switched_on):
         """A store row with its token, both for the one store at the sandbox. Returns its id."""
         store = self.database.value(
             "SELECT bcpaid.set_store(name => :'name', hash => :'hash', mark_order_as_paid => :'on')",
             name=name, hash=self.sandbox.store, on=switched_on)
-        self.database.run(f"COPY bcpaid.token_inbox FROM STDIN;\n{store}\t{self.sandbox.token}\n\\.\n")
+        self.give_token(store)
         return store
+
+    def give_token(self, store):
+        self.database.run(f"COPY bcpaid.token_inbox FROM STDIN;\n{store}\t{self.sandbox.token}\n\\.\n")
 
     # --- Orders that the store knows ----------------------------------------------------------
 
-    def order(self, *prices, store=None):
+    def order(self, *prices, store=None, **values):
         """A confirmed order in Odoo that is linked to a remote order of the same total."""
-        order = self.shop.order(*prices)
+        order = self.shop.order(*prices, **values)
         self.link(order, sum(prices), store)
         return order
 
-    def link(self, order, total, store=None):
+    def link(self, order, total, store=None, **members):
         """What the import of an order does: the remote order exists, the order carries its id."""
-        self.sandbox.make_order(self.remote_id(order), total)
+        self.sandbox.make_order(self.remote_id(order), total, **members)
+        self.link_again(order, store)
+
+    def link_again(self, order, store=None):
+        """The order carries the id of a remote order that is there already."""
         self.database.run("UPDATE sale_order SET bcpaid_store_id = :store, bcpaid_remote_order_id = :'remote'"
                           " WHERE id = :order",
                           store=store or self.store, remote=self.remote_id(order), order=order)
@@ -107,13 +124,34 @@ class Bench:
         assert (sent["method"], sent["gateway"], sent["status"]) == ("offline", "custom", "ok"), sent
         assert remote["order"]["payment_status"] == "captured", remote["order"]["payment_status"]
 
-    def expect_nothing(self, order):
-        """All that has happened so far is judged, and the store was not even asked about this order."""
+    def expect_nothing(self, order, condition=None, fact=""):
+        """All that has happened so far is judged, and the store was not even asked about this order. `condition`
+        is the first that is not met, and `fact` is in what bcpaid says of it."""
         self.wait_until_judged()
         assert self.capture(order) is None, self.capture(order)
         assert self.status(order) is None, self.status(order)
         assert self.can_mark(order) is False and self.why_not(order), "it could be marked by hand"
         assert self.sandbox.requests(self.remote_id(order)) == 0, "the store was asked about it"
+        why = self.why_not(order)[0]
+        assert condition in (None, why["condition"]) and fact in why["detail"], self.why_not(order)
+
+    def expect_left_to_people(self, order, fact):
+        """It may be marked, but only by a person; `fact` is why. Nothing is sent by itself."""
+        self.wait_until_judged()
+        assert self.capture(order) is None, self.capture(order)
+        assert self.can_mark(order) is True, self.why_not(order)
+        why, = self.why_not(order)
+        assert why["condition"] == "automatic" and fact in why["detail"], why
+        assert self.sandbox.requests(self.remote_id(order)) == 0, "the store was asked about it"
+
+    def expect_held(self, order, *facts):
+        """Its capture is held with these facts, and the store took nothing. Cancels it: a person's answer."""
+        capture = wait_for(lambda: (lambda row: row and row["state"] == "held" and row)(self.capture(order)),
+                           f"the capture of order {order} to be held")
+        assert all(fact in capture["reason"] for fact in facts), capture["reason"]
+        assert self.sandbox.order(self.remote_id(order))["captures"] == [], "it was captured"
+        assert self.status(order) is None, self.status(order)
+        self.database.run("SELECT bcpaid.cancel(:capture)", capture=capture["id"])
 
     def wait_until_judged(self):
         """Candidates are written with the payment's commit and leave with the judgement's: none left means

@@ -11,6 +11,12 @@ import time
 import traceback
 
 import cases_payment    # noqa: F401: importing a file of cases lists them, in this order
+import cases_amount     # noqa: F401
+import cases_invoice    # noqa: F401
+import cases_credit     # noqa: F401
+import cases_order      # noqa: F401
+import cases_company    # noqa: F401
+import cases_enterprise  # noqa: F401
 import cases_together   # noqa: F401
 import cases_addon      # noqa: F401
 import cases_operator   # noqa: F401

@@ -11,11 +11,15 @@ class Sandbox:
         self.store = store
         self.token = token
 
+    def other(self, store, token):
+        """Another store at the same sandbox."""
+        return Sandbox(self.url, store, token)
+
     def make_store(self):
         self._ask("PUT", f"/stores/{self.store}", {"token": self.token})
 
-    def make_order(self, remote_id, total):
-        self._ask("PUT", f"/stores/{self.store}/orders/{remote_id}", {"total_inc_tax": f"{total:.4f}"})
+    def make_order(self, remote_id, total, **members):
+        self._ask("PUT", f"/stores/{self.store}/orders/{remote_id}", {"total_inc_tax": f"{total:.4f}", **members})
 
     def order(self, remote_id):
         """{"order": members, "transactions": [...], "captures": [...]}, as it truly is."""
