@@ -19,6 +19,7 @@ import cases_company    # noqa: F401
 import cases_enterprise  # noqa: F401
 import cases_together   # noqa: F401
 import cases_addon      # noqa: F401
+import cases_backup     # noqa: F401
 import cases_operator   # noqa: F401
 from bench import Bench
 from cases import CASES
