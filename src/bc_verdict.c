@@ -245,8 +245,8 @@ judge_read_back(const BcInquiry *inquiry, BcResult *result)
 		bc_verdict_set(result, BC_TAKEN_BY_OTHER,
 					   "the store shows the order as %s, and no transaction of ours", status);
 	else if (bc_request_is_by_status(inquiry->store) && is_live_status(remote->status_id))
-		bc_verdict_set(result, BC_TAKEN_BY_OTHER, "the order is in status %d, without our marker",
-					   remote->status_id);
+		bc_verdict_set(result, BC_HELD, "the order is in status %d, without our marker",
+					   remote->status_id);	/* or it was, when we took way A */
 	else if (bc_text_same(status, "capture pending"))
 		bc_verdict_set(result, BC_WAIT, "a capture is pending at the store");
 	else if (remote->deleted)

@@ -169,6 +169,22 @@ sub all_are_captured
 	return;
 }
 
+case('way A turns out to be missing while the outcome of another capture is not known', sub {
+	my $store = $shop->another_store('ways', "strategy => 'transaction_then_status'");
+	my $lost = one('shipped, and lost on way A', store => $store, remote => { status_id => 2 }, state => 'held', reason => qr/in status 2, without our marker/);
+	my $other = one('sent on way B', store => $store);
+	$shop->fault(match => { order => $lost->{number}, method => 'POST' }, do => 'drop');
+	$shop->fault(match => { order => $lost->{number}, method => 'GET' }, after => 2, times => 'forever', do => 'answer', status => 429);
+	$shop->fault(match => { order => $other->{number}, method => 'POST' }, do => 'answer', status => 405);
+	$shop->pay_all($lost);
+	$shop->wait_for_state($lost->{order}, 'unknown');
+	$shop->pay_all($other);
+	$shop->sql("UPDATE bcpaid.store SET retry_at = NULL WHERE id = $store->[0]; SELECT bcpaid.wake()");
+	ends($other);
+	$shop->control('DELETE', 'faults');
+	ends($lost);
+});
+
 case('another row for the same store', sub {
 	my $old = $shop->another_store('twice');
 	$shop->control('PATCH', 'stores/twice', { token => 'new-token' });
