@@ -10,7 +10,7 @@ use Bcpaid::Shop;
 use Test::More;
 
 my $shop = Bcpaid::Shop->new('write', conf => <<'CONF');
-bcpaid.request_timeout = '800ms'
+bcpaid.request_timeout = '3s'
 bcpaid.retry_base = '30ms'
 bcpaid.retry_cap = '300ms'
 bcpaid.max_attempts = 1000

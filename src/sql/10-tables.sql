@@ -67,6 +67,7 @@ CREATE SEQUENCE bcpaid.store_id_seq AS integer;
 COMMENT ON SEQUENCE bcpaid.store_id_seq IS 'ids of stores';
 CREATE TABLE bcpaid.store (
     id                  integer PRIMARY KEY DEFAULT pg_catalog.nextval('bcpaid.store_id_seq'),
+    profile             text,           /* whose ids these are */
     name                text,
     hash                text CHECK (hash ~ '^[a-z0-9]{1,64}$'),
     mark_order_as_paid  bool NOT NULL DEFAULT false,

@@ -275,6 +275,28 @@ COMMENT ON FUNCTION bcpaid.attach(text) IS 'find the connector (or take the name
 REVOKE ALL ON FUNCTION bcpaid.attach(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bcpaid.attach(text) TO pg_database_owner;
 
+/*
+ * With another profile the ids of stores are those of other rows: a switch that
+ * was turned on for one store must not send for another, nor its token go there.
+ */
+CREATE FUNCTION bcpaid.disown_stores(of_profile text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    others int[] := ARRAY(SELECT s.id FROM bcpaid.store s WHERE s.profile <> of_profile ORDER BY s.id);
+BEGIN
+    IF others = '{}' THEN
+        RETURN;
+    END IF;
+    UPDATE bcpaid.store s SET mark_order_as_paid = false, hash = NULL, read_back = false, no_transactions = false,
+                              profile = of_profile
+     WHERE s.id = ANY (others);
+    DELETE FROM bcpaid.token t WHERE t.store_id = ANY (others);
+    RAISE WARNING 'stores were switched off, and lost hash and token: %', array_to_string(others, ', ')
+        USING DETAIL = 'They were made for another profile: with this one the same ids mean other stores.',
+              HINT = 'Set up each store that is to send with bcpaid.set_store().';
+END $$;
+COMMENT ON FUNCTION bcpaid.disown_stores(text) IS 'switches off what another profile''s stores were told';
+
 /* Returns how many orders the baseline got, NULL when this profile was attached before. */
 CREATE FUNCTION bcpaid.store_attachment(fit jsonb) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -286,6 +308,7 @@ DECLARE
 BEGIN
     DELETE FROM bcpaid.attachment;
     INSERT INTO bcpaid.attachment SELECT new_row.*;
+    PERFORM bcpaid.disown_stores(fit ->> 'name');
     RETURN CASE WHEN NOT known THEN bcpaid.record_baseline() END;
 END $$;
 COMMENT ON FUNCTION bcpaid.store_attachment(jsonb) IS 'keeps the profile as found and its queries; a new one gets a baseline';

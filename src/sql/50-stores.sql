@@ -49,7 +49,8 @@ BEGIN
     END IF;
     INSERT INTO bcpaid.store AS s (id) VALUES (this_id) ON CONFLICT DO NOTHING;
     UPDATE bcpaid.store s
-       SET name = coalesce(set_store.name, s.name),
+       SET profile = (SELECT a.profile FROM bcpaid.attachment a),
+           name = coalesce(set_store.name, s.name),
            hash = coalesce(clean_hash, s.hash),
            mark_order_as_paid = coalesce(set_store.mark_order_as_paid, s.mark_order_as_paid),
            payment_states = coalesce(set_store.payment_states, s.payment_states),

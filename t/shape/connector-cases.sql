@@ -32,6 +32,22 @@ SELECT * FROM bcpaid_why_not(:third);
 SELECT bcpaid.detach();
 ROLLBACK;
 
+\echo == attached where stores were made for another profile: their ids mean others now
+BEGIN;
+SELECT fixture.teqstars();
+ALTER TABLE mk_instance OWNER TO regress_profiles;
+SET LOCAL client_min_messages = error;
+SELECT bcpaid.attach('native');
+SELECT bcpaid.set_store(1, hash => 'native1', mark_order_as_paid => true) AS one \gset
+INSERT INTO bcpaid.token VALUES (1, 'of-native-1') ON CONFLICT DO NOTHING;
+SET LOCAL client_min_messages = warning;
+SELECT bcpaid.attach('teqstars');
+SELECT s.id, s.profile, s.hash, s.mark_order_as_paid, t.token FROM bcpaid.store s LEFT JOIN bcpaid.token t ON t.store_id = s.id;
+SELECT bcpaid.set_store(1, mark_order_as_paid => true);
+SELECT bcpaid.attach();
+SELECT s.id, s.mark_order_as_paid FROM bcpaid.store s;
+ROLLBACK;
+
 \echo == teqstars without labels: hash, token and status are ours
 BEGIN;
 SET LOCAL client_min_messages = error;
