@@ -3,6 +3,9 @@ from odoo.exceptions import UserError
 
 from .. import compat
 
+# What the worker has in hand, or will have at once.
+UNDER_WAY = ("queued", "claimed", "sending", "captured")
+
 STATES = [
     ("queued", "Queued"),
     ("claimed", "Looking"),
@@ -33,7 +36,7 @@ class BcpaidCapture(models.Model):
     store_id = fields.Many2one("bcpaid.store", "Store", readonly=True)
     remote_order = fields.Char("BigCommerce ID", readonly=True)
     state = fields.Selection(STATES, "State", readonly=True)
-    reason = fields.Char("Reason", readonly=True)
+    reason = fields.Text("Reason", readonly=True)
     amount = fields.Monetary("Amount", readonly=True)
     currency_id = fields.Many2one("res.currency", "Currency", readonly=True)
     transaction = fields.Char("Transaction", readonly=True)
@@ -46,7 +49,7 @@ class BcpaidCapture(models.Model):
     tries = fields.Integer("Tries", readonly=True)
     failures = fields.Integer("Failures", readonly=True)
     due = fields.Datetime("Next Try", readonly=True)
-    warning = fields.Char("Warning", readonly=True)
+    warning = fields.Text("Warning", readonly=True)
     taken_back_at = fields.Datetime("Payment Taken Back", readonly=True)
     created_at = fields.Datetime("Created", readonly=True)
     changed_at = fields.Datetime("Changed", readonly=True)
@@ -95,7 +98,8 @@ class BcpaidCapture(models.Model):
         }
 
     def _bcpaid_each(self, function, *arguments):
-        """Calls it for each capture. One alone: its refusal is the answer. Of many, those that can be are done."""
+        """Calls it for each capture. One alone: its refusal is the answer. Of many, those that can be are done, and
+        the others named with their refusals."""
         compat.check_access(self, "write")
         database = self.env["bcpaid.database"]
         if len(self) == 1:
@@ -110,8 +114,15 @@ class BcpaidCapture(models.Model):
             except UserError as error:
                 lines.append((capture.order_id.name or capture.remote_order, str(error)))
         self.env.invalidate_all()
-        return self.env["bcpaid.answer"]._show(
-            _("%(done)s of %(all)s captures", done=len(self) - len(lines), all=len(self)), lines)
+        return not lines or self.env["bcpaid.answer"]._show(
+            _("Done for %(done)s of %(all)s captures", done=len(self) - len(lines), all=len(self)), lines)
+
+    def bcpaid_follow(self):
+        """How the capture stands, for the widget: {done, text}."""
+        self.ensure_one()
+        compat.check_access(self, "read")
+        words = dict(self._fields["state"]._description_selection(self.env))
+        return {"done": self.state not in UNDER_WAY, "text": words[self.state]}
 
     def action_order(self):
         self.ensure_one()

@@ -1,4 +1,4 @@
-from odoo import api, fields, models
+from odoo import _, api, fields, models
 
 
 class BcpaidCheck(models.Model):
@@ -12,8 +12,8 @@ class BcpaidCheck(models.Model):
 
     name = fields.Char("Check", readonly=True)
     ok = fields.Boolean("OK", readonly=True)
-    detail = fields.Char("Found", readonly=True)
-    hint = fields.Char("What to Do", readonly=True)
+    detail = fields.Text("Found", readonly=True)
+    hint = fields.Text("What to Do", readonly=True)
 
     def _bcpaid_query(self):
         return """
@@ -21,17 +21,9 @@ class BcpaidCheck(models.Model):
               FROM bcpaid.doctor() WITH ORDINALITY d ("check", ok, detail, hint, n)"""
 
     @api.model
-    def _open(self, action):
-        """A menu's list; with what keeps captures from being sent above it, where something does."""
-        action = self.env["ir.actions.actions"]._for_xml_id(action)
-        banner = self._banner()
-        if not banner:
-            return action
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {"type": "danger", "sticky": True, "message": banner, "next": action},
-        }
+    def banner(self):
+        """What stands above the lists of the menu."""
+        return self._banner() if self.env.user.has_group("sale_bcpaid.group_user") else ""
 
     @api.model
     def _banner(self, store_id=None):
@@ -42,4 +34,13 @@ class BcpaidCheck(models.Model):
         found = self.sudo().search([("ok", "=", False)])
         wrong = [check for check in found if check.name not in ("instance file", "captures", "stores")
                  and (not check.name.startswith("store ") or store_id is None or check.name == f"store {store_id}")]
-        return "\n".join(f"{check.name}: {check.detail}" for check in wrong)
+        return "\n".join(check._in_words() for check in wrong)
+
+    def _in_words(self):
+        """SQL to type is for others: here there is a button. Stores have names."""
+        if self.name.startswith("store "):
+            store = self.env["bcpaid.store"].browse(int(self.name.removeprefix("store ")))
+            return f"{store.display_name}: {self.detail}"
+        if self.name == "environment":
+            return _("Nothing is sent until the environment is confirmed, in the form of a store: %s", self.detail.partition(": run ")[0])
+        return f"{self.name}: {self.detail}"

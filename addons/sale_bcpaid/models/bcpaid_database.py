@@ -95,9 +95,10 @@ class BcpaidDatabase(models.AbstractModel):
             return {}
         self.env.flush_all()
         rows = self._rows(
-            f"""SELECT q.*, s.id AS known_store_id, x.captures
+            f"""SELECT q.*, s.id AS known_store_id, x.captures, l.reason
                   FROM ({query.replace('%', '%%')}) q
                   LEFT JOIN bcpaid.stores s ON s.id = q.store_id
+                  LEFT JOIN bcpaid.captures l ON l.id = q.capture_id
                  CROSS JOIN LATERAL (SELECT count(*) AS captures FROM bcpaid.captures c WHERE c.order_id = q.id) x
                  WHERE q.id = ANY (%s)""", list(order_ids))
         return {row["id"]: row for row in rows}

@@ -16,7 +16,7 @@ class BcpaidHistory(models.Model):
     company_id = fields.Many2one("res.company", "Company", readonly=True)
     at = fields.Datetime("At", readonly=True)
     state = fields.Selection(STATES, "State", readonly=True)
-    reason = fields.Char("Reason", readonly=True)
+    reason = fields.Text("Reason", readonly=True)
     by = fields.Char("By", readonly=True)
 
     def _bcpaid_query(self):
@@ -44,7 +44,7 @@ class BcpaidAttempt(models.Model):
     status = fields.Integer("HTTP Status", readonly=True)
     took_ms = fields.Integer("Milliseconds", readonly=True)
     outcome = fields.Char("Outcome", readonly=True)
-    detail = fields.Char("Detail", readonly=True)
+    detail = fields.Text("Detail", readonly=True)
 
     def _bcpaid_query(self):
         return """

@@ -36,13 +36,13 @@ class BcpaidStore(models.Model):
          ("status", "Change the Status")], "Strategy")
     quota_reserve = fields.Float("Share of the Quota Left to Others", digits=(16, 2))
     paused = fields.Boolean("Paused", readonly=True)
-    stopped_reason = fields.Char("Stopped", readonly=True)
-    warning = fields.Char("Warning", readonly=True)
+    stopped_reason = fields.Text("Stopped", readonly=True)
+    warning = fields.Text("Warning", readonly=True)
     switched_on_at = fields.Datetime("Switched On", readonly=True)
     last_success_at = fields.Datetime("Last Success", readonly=True)
     tested_at = fields.Datetime("Tested", readonly=True)
     test_ok = fields.Boolean("Test Passed", readonly=True)
-    test_result = fields.Char("Result of the Test", readonly=True)
+    test_result = fields.Text("Result of the Test", readonly=True)
     being_tested = fields.Boolean(readonly=True)
     has_token = fields.Boolean("Has a Token", readonly=True)
     token = fields.Char("Access Token", compute="_compute_token", inverse="_inverse_token", groups="sale_bcpaid.group_manager",
@@ -73,7 +73,7 @@ class BcpaidStore(models.Model):
     @api.depends("name")
     def _compute_display_name(self):
         for store in self:
-            store.display_name = store.name or _("Store %s", store.id)
+            store.display_name = store.name or (_("Store %s", store._origin.id) if store._origin else False)
 
     def _compute_token(self):
         self.token = False

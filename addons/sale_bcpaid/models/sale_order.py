@@ -36,6 +36,7 @@ class SaleOrder(models.Model):
         SITUATIONS, "At BigCommerce", compute="_compute_bcpaid", search="_search_bcpaid_situation", copy=False)
     bcpaid_capture_count = fields.Integer("Captures", compute="_compute_bcpaid")
     bcpaid_capture_state = fields.Char(compute="_compute_bcpaid")
+    bcpaid_reason = fields.Char("Reason", compute="_compute_bcpaid", help="Why its last capture failed, or what it waits for.")
     bcpaid_can_mark = fields.Boolean(
         "Can Be Marked As Paid", compute="_compute_bcpaid_can_mark", search="_search_bcpaid_can_mark")
     bcpaid_banner = fields.Char(compute="_compute_bcpaid_banner")
@@ -53,6 +54,7 @@ class SaleOrder(models.Model):
             order.bcpaid_situation = row.get("situation")
             order.bcpaid_capture_count = row.get("captures", 0)
             order.bcpaid_capture_state = row.get("capture_state")
+            order.bcpaid_reason = row.get("reason")
 
     @api.depends_context("uid")
     def _compute_bcpaid_can_mark(self):
@@ -144,7 +146,7 @@ class SaleOrder(models.Model):
         self.ensure_one()
         compat.check_access(self, "read")
         lines = [(why["condition"], why["detail"], why["met"]) for why in self.env["bcpaid.database"]._why_not(self.ids)]
-        return self.env["bcpaid.answer"]._show_conditions(self.name, lines)
+        return self.env["bcpaid.answer"]._show_conditions(_("Why %s cannot be marked as paid", self.name), lines)
 
     def action_bcpaid_captures(self):
         self.ensure_one()
@@ -157,7 +159,8 @@ class SaleOrder(models.Model):
         compat.check_access(self, "read")
         row = self.env["bcpaid.database"]._orders(self.ids).get(self.id, {})
         words = dict(self._fields["bcpaid_situation"]._description_selection(self.env))
-        return {"done": row.get("situation") != "under_way", "text": words.get(row.get("situation"), "")}
+        facts = [words.get(row.get("situation")), row.get("reason") if row.get("capture_state") in ("waiting", "unknown") else None]
+        return {"done": row.get("situation") != "under_way", "text": ": ".join(filter(None, facts))}
 
     # --- Beside a connector -----------------------------------------------------------------------
 

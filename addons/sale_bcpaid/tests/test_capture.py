@@ -75,9 +75,22 @@ class TestCapture(BcpaidCase):
         action = (self.held + refused + done).with_user(self.accountant).action_retry()
         self.assertEqual((self.held.state, refused.state, done.state), ("queued", "queued", "applied"))
         answer = self.env["bcpaid.answer"].browse(action["res_id"])
-        self.assertEqual(answer.title, "2 of 3 captures")
+        self.assertEqual(answer.title, "Done for 2 of 3 captures")
         self.assertIn("It is applied", answer.body)
         self.assertIn(done.order_id.name, answer.body)
+
+    def test_all_of_many(self):
+        """Nobody needs a dialog that says yes."""
+        refused = self.capture(self.order(219), "refused")
+        self.assertIs((self.held + refused).with_user(self.accountant).action_retry(), True)
+        self.assertEqual((self.held + refused).mapped("state"), ["queued", "queued"])
+
+    def test_follow(self):
+        self.assertEqual(self.held.bcpaid_follow(), {"done": True, "text": "Held"})
+        self.held.action_approve()
+        self.assertEqual(self.held.bcpaid_follow(), {"done": False, "text": "Queued"})
+        with self.assertRaises(AccessError):
+            self.held.with_user(self.salesman).bcpaid_follow()
 
     def test_settle_by_hand(self):
         action = self.held.action_settle()

@@ -91,6 +91,10 @@ class TestList(BcpaidCase):
     def test_list_shows_status(self):
         arch = self.env["sale.order"].with_user(self.accountant).get_views([(False, "list")])["views"]["list"]["arch"]
         self.assertIn('name="bcpaid_status"', arch)
+        quotations = self.env.ref("sale.view_quotation_tree").id
+        arch_of_quotations = self.env["sale.order"].get_views([(quotations, "list")])["views"]["list"]["arch"]
+        self.assertRegex(arch, '<field name="bcpaid_situation"[^>]*optional="show"')
+        self.assertRegex(arch_of_quotations, '<field name="bcpaid_situation"[^>]*optional="hide"')
         self.assertIn('name="action_bcpaid_mark"', arch)
         arch = self.env["sale.order"].with_user(self.salesman).get_views([(False, "list")])["views"]["list"]["arch"]
         self.assertNotIn('name="action_bcpaid_mark"', arch)

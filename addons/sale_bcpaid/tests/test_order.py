@@ -70,6 +70,20 @@ class TestOrder(BcpaidCase):
         order.state = "cancel"
         self.assertFalse(order.with_user(self.accountant).bcpaid_can_mark)
 
+    def test_what_it_waits_for(self):
+        order = self.order(218)
+        self.capture(order, "waiting", reason="the store answered 503")
+        self.assertEqual(order.bcpaid_follow(), {"done": False, "text": "Being Captured: the store answered 503"})
+
+    def test_why_it_failed(self):
+        """In the form of those who may do something about it."""
+        order = self.order(218)
+        self.capture(order, "refused", reason="the store said no")
+        values, arch = self.form("sale.order", order, self.accountant)
+        self.assertEqual(values["bcpaid_reason"], "the store said no")
+        _values, arch = self.form("sale.order", order, self.salesman)
+        self.assertNotIn('name="bcpaid_reason"', arch)
+
     def test_why_not(self):
         action = self.order(218).with_user(self.accountant).action_bcpaid_why_not()
         answer = self.env["bcpaid.answer"].browse(action["res_id"])

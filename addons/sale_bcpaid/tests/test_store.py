@@ -22,6 +22,12 @@ class TestStore(BcpaidCase):
         values, _arch = self.form("bcpaid.store", self.store, self.administrator)
         self.assertEqual(values["name"], "Renamed")
 
+    def test_names(self):
+        """One that has none goes by its number; one that is being made has neither."""
+        unnamed = self.env["bcpaid.store"].with_user(self.administrator).create({"hash": "abc"})
+        self.assertEqual((self.store.display_name, unnamed.display_name), ("Store", f"Store {unnamed.id}"))
+        self.assertFalse(unnamed.new({}).display_name)
+
     def test_one_setting_leaves_the_others(self):
         before = self.own.read(["hash", "strategy", "mark_order_as_paid", "payment_states"])
         self.own.write({"name": "Renamed"})
@@ -99,18 +105,29 @@ class TestStore(BcpaidCase):
         with self.assertRaisesRegex(UserError, "(?s)Cannot test store.*not confirmed|library"):
             self.own.action_test()
 
-    def test_menus_warn(self):
-        """The lists of the menu, with a warning where nothing can be sent."""
-        opened = 0
-        for menu in self.env["ir.ui.menu"].search([("parent_id", "=", self.env.ref("sale_bcpaid.menu_bcpaid").id)]):
-            if menu.action._name == "ir.actions.server":
-                warning = menu.action.with_user(self.accountant).with_context(active_model="bcpaid.check").run()
-                self.assertEqual(warning["tag"], "display_notification")
-                self.assertIn("environment", warning["params"]["message"])
-                self.assertIn("store 1", warning["params"]["message"])
-                self.assertIn(warning["params"]["next"]["res_model"], ("bcpaid.capture", "bcpaid.store"))
-                opened += 1
-        self.assertEqual(opened, 3)
+    def test_who_has_which_menu(self):
+        menus = {name: self.env.ref(f"sale_bcpaid.menu_{name}") for name in (
+            "bcpaid", "capture", "capture_failed", "store", "check")}
+
+        def seen_by(user):
+            visible = self.env["ir.ui.menu"].with_user(user)._visible_menu_ids()
+            return {name for name, menu in menus.items() if menu.id in visible}
+
+        self.assertEqual(seen_by(self.salesman), set())
+        self.assertEqual(seen_by(self.accountant), {"bcpaid", "capture", "capture_failed", "store"})
+        self.assertEqual(seen_by(self.administrator), set(menus))
+
+    def test_lists_warn(self):
+        """What stands above the lists of the menu where nothing can be sent; it is for those who have the menu."""
+        checks = self.env["bcpaid.check"]
+        banner = checks.with_user(self.accountant).banner()
+        self.assertIn("until the environment is confirmed, in the form of a store", banner)
+        self.assertIn("Store: no access token", banner)
+        self.assertNotIn("SELECT", banner)
+        self.assertFalse(checks.with_user(self.salesman).banner())
+        for model in ("bcpaid.capture", "bcpaid.store"):
+            arch = self.env[model].with_user(self.accountant).get_views([(False, "list")])["views"]["list"]["arch"]
+            self.assertIn('js_class="bcpaid_list"', arch)
 
     def test_banner_and_checks(self):
         self.assertIn("environment", self.own.banner)

@@ -19,7 +19,7 @@ export class BcpaidFollow extends Component {
 
     setup() {
         this.orm = useService("orm");
-        this.state = useState({ text: "", isLate: false });
+        this.state = useState({ text: "", isFollowing: true, isLate: false });
         useEffect(
             () => {
                 const turn = { isOver: false };
@@ -36,17 +36,20 @@ export class BcpaidFollow extends Component {
         const { record } = this.props;
         const until = Date.now() + LIMIT_MS;
         let pause = FIRST_PAUSE_MS;
-        this.state.isLate = false;
+        Object.assign(this.state, { isFollowing: true, isLate: false });
         while (!turn.isOver && Date.now() < until) {
             const answer = await this.orm.silent.call(record.resModel, "bcpaid_follow", [[record.resId]]);
             this.state.text = answer.text;
             if (answer.done) {
+                this.state.isFollowing = false;
                 return this.refresh(turn, record);
             }
             await new Promise((resolve) => setTimeout(resolve, pause));
             pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS);
         }
-        this.state.isLate = !turn.isOver;
+        if (!turn.isOver) {
+            Object.assign(this.state, { isFollowing: false, isLate: true });
+        }
     }
 
     /** What somebody has typed since is worth more than what we could show. */
