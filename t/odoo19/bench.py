@@ -24,8 +24,9 @@ LATENCY_MS = """
 
 
 class Bench:
-    def __init__(self, odoo, database, sandbox):
+    def __init__(self, odoo, database, sandbox, screenshots=None):
         self.odoo, self.database, self.sandbox = odoo, database, sandbox
+        self.screenshots = screenshots
         self.store = None
         self.shop = None
         self.latencies_ms = []

@@ -18,6 +18,7 @@ import cases_order      # noqa: F401
 import cases_company    # noqa: F401
 import cases_enterprise  # noqa: F401
 import cases_together   # noqa: F401
+import cases_browser    # noqa: F401
 import cases_addon      # noqa: F401
 import cases_backup     # noqa: F401
 import cases_operator   # noqa: F401
@@ -35,15 +36,20 @@ def arguments():
     parser.add_argument("--socket", required=True)
     parser.add_argument("--port", required=True)
     parser.add_argument("--sandbox", required=True, help="URL of the sandbox store's control API")
-    parser.add_argument("names", nargs="*", metavar="CASE")
+    parser.add_argument("--screenshots", help="directory for the pictures of the cases with a browser")
+    parser.add_argument("names", nargs="*", metavar="CASE", help="the name of a case, or X for all of cases_X.py")
     return parser.parse_args()
 
 
 def wanted(names):
-    known = {function.__name__ for function in CASES}
+    known = {name for function in CASES for name in names_of(function)}
     if set(names) - known:
         sys.exit(f"no such case: {', '.join(sorted(set(names) - known))}; there are {', '.join(sorted(known))}")
-    return [function for function in CASES if not names or function.__name__ in names]
+    return [function for function in CASES if not names or names_of(function) & set(names)]
+
+
+def names_of(function):
+    return {function.__name__, function.__module__.removeprefix("cases_")}
 
 
 def run_case(number, function, bench):
@@ -73,7 +79,7 @@ def main():
     chosen = arguments()
     cases = wanted(chosen.names)
     bench = Bench(Odoo(chosen.odoo, chosen.database).login(), Database(chosen.socket, chosen.port, chosen.database),
-                  Sandbox(chosen.sandbox, "odoo19", "token-of-the-cases"))
+                  Sandbox(chosen.sandbox, "odoo19", "token-of-the-cases"), chosen.screenshots)
     bench.set_up()
     print(f"1..{len(cases)}", flush=True)
     passed = sum(run_case(number, function, bench) for number, function in enumerate(cases, start=1))
