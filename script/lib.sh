@@ -173,13 +173,22 @@ list_sources() {
 }
 
 # --ignore-failed-read: a file may be deleted but not yet committed so.
-prepare_work() {
+copy_sources() {
 	list_sources | tar -C "$repo" --null --ignore-failed-read -T - -cf - 2>/dev/null |
 		tar -C "$work/source" -xf - --no-same-owner
+}
+
+prepare_work() {
+	copy_sources
 	mkdir -p "$work"/pg/{lib,share}/postgresql
 	cp -a "/usr/lib/postgresql/$major" "$work/pg/lib/postgresql/"
 	cp -a "/usr/share/postgresql/$major" "$work/pg/share/postgresql/"
 	ln -s /usr/include "$work/pg/include"
+	hand_over_work
+}
+
+# To the user who runs all but apt.
+hand_over_work() {
 	[ "$(id -u)" != 0 ] || chown -R postgres: "$work"
 	as_user "$pg_bin/pg_config" --version >/dev/null ||
 		fail "programs cannot run in $work: set BCPAID_TMP to a short directory where they can"

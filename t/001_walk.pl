@@ -58,6 +58,7 @@ like($messages, qr/HINT:  SELECT \* FROM bcpaid_why_not\($unpaid\)/, 'and where 
 
 # A payment that is rolled back sends nothing, a savepoint that is, neither.
 my ($never, $unpaid_invoice) = $shop->open_order(40, 221);
+$shop->wait_until_quiet;
 $shop->odoo("BEGIN; SELECT fixture.pay($unpaid_invoice); ROLLBACK");
 $shop->odoo("BEGIN; SAVEPOINT a; SELECT fixture.pay($unpaid_invoice); ROLLBACK TO a; COMMIT");
 is($shop->sql('SELECT count(*) FROM bcpaid.candidate'), '0', 'nothing was noted');

@@ -23,6 +23,8 @@ use Time::HiRes qw(sleep time);
 
 my $here = dirname(dirname(dirname(__FILE__)));
 my $json = JSON::PP->new->utf8->allow_nonref->canonical;
+# script/check's tools slow everything down, and so every wait is longer by as much.
+my $slower = $ENV{BCPAID_SLOWER} || 1;
 
 # Options: conf (lines for postgresql.conf), shape (odoo19 or odoo14),
 # attach => 0, store => 0 (settings in place of the store "demo").
@@ -30,6 +32,7 @@ sub new
 {
 	my ($class, $name, %options) = @_;
 	my $self = bless { name => $name, dbname => 'odoo', timeout => 60, %options }, $class;
+	$self->{timeout} *= $slower;
 
 	$self->start_store;
 	$self->start_server;
@@ -67,7 +70,7 @@ shared_preload_libraries = 'bcpaid'
 bcpaid.allowed_hosts = 'localhost:$self->{store_port}'
 bcpaid.ca_file = '$self->{store_ca}'
 bcpaid.settle_time = '200ms'
-bcpaid.request_timeout = '2s'
+bcpaid.request_timeout = '@{[2 * $slower]}s'
 bcpaid.retry_base = '50ms'
 bcpaid.retry_cap = '500ms'
 max_prepared_transactions = 10
@@ -113,7 +116,7 @@ sub odoo
 {
 	my ($self, $sql, %options) = @_;
 	return $self->{node}->safe_psql($options{dbname} || $self->{dbname}, $sql,
-		extra_params => [ '-U', 'odoo' ], timeout => 120);
+		extra_params => [ '-U', 'odoo' ], timeout => 120 * $slower);
 }
 
 # The same, but the error is the result: (exit code, output, messages).
@@ -121,7 +124,7 @@ sub try_odoo
 {
 	my ($self, $sql, %options) = @_;
 	return $self->{node}->psql($options{dbname} || $self->{dbname}, $sql,
-		extra_params => [ '-U', $options{user} || 'odoo' ], timeout => 120,
+		extra_params => [ '-U', $options{user} || 'odoo' ], timeout => 120 * $slower,
 		on_error_stop => 1);
 }
 
@@ -135,7 +138,7 @@ sub sql
 sub control
 {
 	my ($self, $method, $path, $data) = @_;
-	my $answer = HTTP::Tiny->new(timeout => 90)->request($method,
+	my $answer = HTTP::Tiny->new(timeout => 90 * $slower)->request($method,
 		"$self->{store_control}/$path",
 		defined $data ? { content => $json->encode($data) } : {});
 
