@@ -23,7 +23,7 @@ use Time::HiRes qw(sleep time);
 
 my $here = dirname(dirname(dirname(__FILE__)));
 my $json = JSON::PP->new->utf8->allow_nonref->canonical;
-# script/check's tools slow everything down, and so every wait is longer by as much.
+# script/check's tools slow everything down: every wait is longer by as much, and so are the times that bcpaid gives a store.
 my $slower = $ENV{BCPAID_SLOWER} || 1;
 
 # Options: conf (lines for postgresql.conf), shape (odoo19 or odoo14),
@@ -63,7 +63,9 @@ sub start_server
 {
 	my ($self) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($self->{name});
+	my $conf = $self->{conf} || '';
 
+	$conf =~ s/^(bcpaid\.request_timeout = ')(\d+(?=ms)|\d(?=s))/$1 . $2 * $slower/gem;    # 60 s are enough
 	$node->init(allows_streaming => 1, extra => ['--locale=C.UTF-8', '--encoding=UTF8']);
 	$node->append_conf('postgresql.conf', <<"CONF");
 shared_preload_libraries = 'bcpaid'
@@ -71,10 +73,11 @@ bcpaid.allowed_hosts = 'localhost:$self->{store_port}'
 bcpaid.ca_file = '$self->{store_ca}'
 bcpaid.settle_time = '200ms'
 bcpaid.request_timeout = '@{[2 * $slower]}s'
+bcpaid.connect_timeout = '@{[5 * $slower]}s'
 bcpaid.retry_base = '50ms'
 bcpaid.retry_cap = '500ms'
 max_prepared_transactions = 10
-@{[$self->{conf} || '']}
+$conf
 CONF
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE ROLE odoo LOGIN CREATEDB');
