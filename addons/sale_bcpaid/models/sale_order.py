@@ -154,13 +154,15 @@ class SaleOrder(models.Model):
         return dict(action, domain=[("order_id", "=", self.id)], context={})
 
     def bcpaid_follow(self):
-        """How the capture of this order stands, for the widget: {done, text}."""
+        """How the capture of this order stands, for the widget: {done, text}. What the store has captured is done
+        once the order's own row says so."""
         self.ensure_one()
         compat.check_access(self, "read")
         row = self.env["bcpaid.database"]._orders(self.ids).get(self.id, {})
         words = dict(self._fields["bcpaid_situation"]._description_selection(self.env))
-        facts = [words.get(row.get("situation")), row.get("reason") if row.get("capture_state") in ("waiting", "unknown") else None]
-        return {"done": row.get("situation") != "under_way", "text": ": ".join(filter(None, facts))}
+        facts = [words.get(row.get("situation")), row.get("reason") if row.get("capture_state") in ("waiting", "unknown", "captured") else None]
+        is_done = row.get("situation") != "under_way" and row.get("capture_state") != "captured"
+        return {"done": is_done, "text": ": ".join(filter(None, facts))}
 
     # --- Beside a connector -----------------------------------------------------------------------
 

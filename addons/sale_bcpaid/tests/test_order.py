@@ -75,6 +75,16 @@ class TestOrder(BcpaidCase):
         self.capture(order, "waiting", reason="the store answered 503")
         self.assertEqual(order.bcpaid_follow(), {"done": False, "text": "Being Captured: the store answered 503"})
 
+    def test_followed_until_odoo_shows_it(self):
+        """Captured at the store, and the order's own row is not written yet: a form read now would stay without the status."""
+        order = self.order(218)
+        self.capture(order, "captured")
+        self.assertEqual(order.bcpaid_follow(), {"done": False, "text": "Captured"})
+        values, _arch = self.form("sale.order", order, self.accountant)
+        self.assertEqual((values["bcpaid_situation"], values["bcpaid_capture_state"]), ("captured", "captured"))
+        self.env.cr.execute("UPDATE bcpaid.capture SET state = 'applied' WHERE order_id = %s", [order.id])
+        self.assertEqual(order.bcpaid_follow(), {"done": True, "text": "Captured"})
+
     def test_why_it_failed(self):
         """In the form of those who may do something about it."""
         order = self.order(218)
