@@ -39,6 +39,12 @@ checkpoint_timeout = 1h
 autovacuum = off
 jit = off
 """
+# Nanoseconds that this session's process has been on a processor: other work on the machine does not count.
+# PostgreSQL reads files of /proc, which have no size, only up to a given length.
+PROCESSOR_NS = """
+CREATE FUNCTION public.processor_ns() RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER
+RETURN split_part(pg_read_file('/proc/self/schedstat', 0, 100), ' ', 1)::bigint;
+"""
 SET_UP = """
 SET client_min_messages = error;
 CREATE EXTENSION bcpaid;
@@ -107,12 +113,12 @@ class Server:
     def root(self, text):
         return self.sql(text, "postgres")
 
-    def pgbench(self, script, *options, user="odoo"):
+    def pgbench(self, script, *options, user="odoo", database="odoo"):
         """Run a script's text with pgbench; what pgbench says."""
         with tempfile.NamedTemporaryFile("w", dir=self.directory, suffix=".sql") as file:
             file.write(script)
             file.flush()
-            done = subprocess.run(["pgbench", "-n", "-h", self.directory, "-U", user, "-f", file.name, *options, "odoo"],
+            done = subprocess.run(["pgbench", "-n", "-h", self.directory, "-U", user, "-f", file.name, *options, database],
                                   capture_output=True, text=True)
         if done.returncode:
             raise shop.Problem(done.stderr[-2000:])
@@ -156,6 +162,7 @@ def server_in(directory, conf="", preload=True, store=None, attach=True, shared_
         server.sql("CREATE ROLE odoo LOGIN; CREATE DATABASE odoo OWNER odoo;", "postgres", "postgres")
         for name in ("odoo19", "fixtures", "fixtures-payments"):
             shop.run(*server.psql(), "-f", os.path.join(TESTS, "shape", name + ".sql"))
+        server.root(PROCESSOR_NS)
         if attach:
             server.sql(SET_UP + "COPY bcpaid.token_inbox FROM STDIN;\n1\tdemo-token\n\\.\n")
         yield server

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * eligibility.c
- *	  bcpaid_can_mark(), bcpaid_why_not() and their kin.
+ *	  bcpaid_can_mark(): is an order eligible, or which of a list are?
  *
  * The rule itself is SQL (src/sql/30-eligibility.sql); this file runs it as
  * the owner of Odoo's tables, and keeps its errors out of Odoo's way.
@@ -12,6 +12,7 @@
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "lib/qunique.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -37,24 +38,32 @@ typedef struct SetWork
 typedef struct OneWork
 {
 	int			order_id;
-	bool		found;
-	Judgement	judgement;
+	bool		can_mark;
 } OneWork;
+
+typedef enum Answer
+{
+	NO_SUCH_ORDER,
+	CAN_NOT_MARK,
+	CAN_MARK,
+	NOT_DECIDED
+} Answer;
 
 /* prototypes of private functions */
 static void judge_one(void *arg);
-static bool is_answered(OdooQuery query, int order_id, bool *answer);
+static Answer quick_answer(int order_id);
+static Answer ask(OdooQuery query, int order_id);
 static ArrayType *array_of(int order_id);
+static int	distinct_ids(ArrayType *array, int32 **ids);
+static int	compare_ids(const void *a, const void *b);
 static void judge_set(void *arg);
+static void judge_rest(SetWork *work, const int32 *ids, int n);
+static void put_answer(SetWork *work, Datum order_id, bool can_mark);
 static void run_judge(ArrayType *order_ids);
 static bool bool_value(HeapTuple row, TupleDesc desc, int column);
-static void put_explanation(ReturnSetInfo *result, const char *condition,
-							const char *detail);
-static void explain(void *arg);
 
 PG_FUNCTION_INFO_V1(bcpaid_can_mark);
 PG_FUNCTION_INFO_V1(bcpaid_can_mark_set);
-PG_FUNCTION_INFO_V1(bcpaid_why_not);
 
 bool
 eligibility_caller_may(uint64 right)
@@ -75,8 +84,21 @@ bcpaid_can_mark(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 
 	work.order_id = PG_GETARG_INT32(0);
-	PG_RETURN_BOOL(odoo_try(judge_one, &work) &&
-				   work.found && work.judgement.can_mark);
+	PG_RETURN_BOOL(odoo_try(judge_one, &work) && work.can_mark);
+}
+
+static void
+judge_one(void *arg)
+{
+	OneWork    *work = arg;
+	Answer		answer;
+	Judgement	judgement;
+
+	if (!eligibility_caller_may(ACL_SELECT))
+		return;
+	answer = quick_answer(work->order_id);
+	work->can_mark = answer == CAN_MARK ||
+		(answer == NOT_DECIDED && eligibility_judge(work->order_id, &judgement) && judgement.can_mark);
 }
 
 /*
@@ -84,44 +106,35 @@ bcpaid_can_mark(PG_FUNCTION_ARGS)
  * are decided by their own row and our ledger (cheap), most of the others by
  * invoices in which nothing is unusual (plain).
  */
-static void
-judge_one(void *arg)
+static Answer
+quick_answer(int order_id)
 {
-	OneWork    *work = arg;
-	bool		answer;
+	Answer		answer = ask(ODOO_CHEAP, order_id);
 
-	if (!eligibility_caller_may(ACL_SELECT))
-		return;
-	if (is_answered(ODOO_CHEAP, work->order_id, &answer))
-		return;					/* no such order, or a condition that fails */
-	if (is_answered(ODOO_PLAIN, work->order_id, &answer))
-	{
-		work->found = true;
-		work->judgement.can_mark = answer;
-		return;
-	}
-	work->found = eligibility_judge(work->order_id, &work->judgement);
+	return answer == NOT_DECIDED ? ask(ODOO_PLAIN, order_id) : answer;
 }
 
-/* Does this query decide the order?  A NULL in its second column means no. */
-static bool
-is_answered(OdooQuery query, int order_id, bool *answer)
+/* The second column is a condition that fails, or whether the order can be marked; NULL decides nothing. */
+static Answer
+ask(OdooQuery query, int order_id)
 {
-	Datum		order_ids = PointerGetDatum(array_of(order_id));
-	bool		is_null = false;
+	Answer		answer = CAN_NOT_MARK;
+	bool		no_order,
+				no_value;
+	Datum		value;
 
-	*answer = false;
 	SPI_connect();
-	odoo_query(query, &order_ids, true);
-	if (SPI_processed == 1)
-	{
-		Datum		value = SPI_getbinval(SPI_tuptable->vals[0],
-										  SPI_tuptable->tupdesc, 2, &is_null);
-
-		*answer = query == ODOO_PLAIN && !is_null && DatumGetBool(value);
-	}
+	odoo_ask(query, order_id);
+	(void) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &no_order);
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &no_value);
+	if (no_order)
+		answer = NO_SUCH_ORDER;
+	else if (no_value)
+		answer = NOT_DECIDED;
+	else if (query == ODOO_PLAIN && DatumGetBool(value))
+		answer = CAN_MARK;
 	SPI_finish();
-	return !is_null;
+	return answer;
 }
 
 static ArrayType *
@@ -180,7 +193,7 @@ bool_value(HeapTuple row, TupleDesc desc, int column)
 	return !is_null && DatumGetBool(value);
 }
 
-/* The set form: one query for a whole list; ids that are no order are left out. */
+/* The set form: one row for each id that is an order. */
 Datum
 bcpaid_can_mark_set(PG_FUNCTION_ARGS)
 {
@@ -200,101 +213,80 @@ static void
 judge_set(void *arg)
 {
 	SetWork    *work = arg;
+	int32	   *ids;
+	int			n = distinct_ids(work->order_ids, &ids);
+	int			undecided = 0;
 
 	if (!eligibility_caller_may(ACL_SELECT))
 		return;
+	for (int i = 0; i < n; i++)
+	{
+		Answer		answer = quick_answer(ids[i]);
+
+		if (answer == NOT_DECIDED)
+			ids[undecided++] = ids[i];
+		else if (answer != NO_SUCH_ORDER)
+			put_answer(work, Int32GetDatum(ids[i]), answer == CAN_MARK);
+	}
+	if (undecided > 0)
+		judge_rest(work, ids, undecided);
+}
+
+/* Sorted, too: orders that were made together lie together. */
+static int
+distinct_ids(ArrayType *array, int32 **ids)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	int			found = 0;
+
+	deconstruct_array(array, INT4OID, 4, true, TYPALIGN_INT, &elements, &nulls, &n);
+	*ids = palloc(sizeof(int32) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		if (!nulls[i])
+			(*ids)[found++] = DatumGetInt32(elements[i]);
+	}
+	qsort(*ids, found, sizeof(int32), compare_ids);
+	return qunique(*ids, found, sizeof(int32), compare_ids);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int32		left = *(const int32 *) a;
+	int32		right = *(const int32 *) b;
+
+	return (left > right) - (left < right);
+}
+
+static void
+judge_rest(SetWork *work, const int32 *ids, int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * n);
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Int32GetDatum(ids[i]);
 	SPI_connect();
-	run_judge(work->order_ids);
+	run_judge(construct_array(elements, n, INT4OID, 4, true, TYPALIGN_INT));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		nulls[2] = {false, false};
-		Datum		values[2];
+		bool		is_null;
 
-		values[0] = SPI_getbinval(row, desc, JUDGE_ORDER_ID, &nulls[0]);
-		values[1] = BoolGetDatum(bool_value(row, desc, JUDGE_CAN_MARK));
-		tuplestore_putvalues(work->result->setResult, work->result->setDesc,
-							 values, nulls);
+		put_answer(work, SPI_getbinval(row, desc, JUDGE_ORDER_ID, &is_null),
+				   bool_value(row, desc, JUDGE_CAN_MARK));
 	}
-	SPI_finish();
-}
-
-/* Every condition with its fact; a broken profile is told as a condition, too. */
-Datum
-bcpaid_why_not(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *result;
-	SetWork		work;
-	const char *missing;
-
-	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
-	if (!OidIsValid(attachment_order_table()))
-		put_explanation(result, "profile", "this database has no table sale_order");
-	else if (!eligibility_caller_may(ACL_SELECT))
-		put_explanation(result, "access", "you may not read sale_order");
-	else if (!attachment_exists())
-		put_explanation(result, "profile", "bcpaid is not attached: run SELECT bcpaid.attach()");
-	else if ((missing = attachment_missing_column()) != NULL)
-		put_explanation(result, "profile",
-						psprintf("column %s is gone: run SELECT bcpaid.attach() again", missing));
-	else if (PG_ARGISNULL(0))
-		put_explanation(result, "link", "no order given");
-	else
-	{
-		work.order_ids = array_of(PG_GETARG_INT32(0));
-		work.result = result;
-		if (!odoo_try(explain, &work))
-			put_explanation(result, "profile",
-							"the profile's queries fail: SELECT * FROM bcpaid.doctor() says why");
-	}
-	return (Datum) 0;
-}
-
-static void
-explain(void *arg)
-{
-	SetWork    *work = arg;
-	Datum		order_id = Int32GetDatum(*(int32 *) ARR_DATA_PTR(work->order_ids));
-
-	SPI_connect();
-	odoo_query(ODOO_EXPLAIN, &order_id, true);
-	odoo_put_rows(work->result);
 	SPI_finish();
 }
 
 static void
-put_explanation(ReturnSetInfo *result, const char *condition, const char *detail)
+put_answer(SetWork *work, Datum order_id, bool can_mark)
 {
-	Datum		values[3] = {CStringGetTextDatum(condition), BoolGetDatum(false),
-	CStringGetTextDatum(detail)};
-	bool		nulls[3] = {false, false, false};
+	Datum		values[2] = {order_id, BoolGetDatum(can_mark)};
+	bool		nulls[2] = {false, false};
 
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
-char *
-eligibility_why_not(int order_id)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	Datum		value = Int32GetDatum(order_id);
-	char	   *why = NULL;
-
-	SPI_connect();
-	odoo_query(ODOO_EXPLAIN, &value, true);
-	for (uint64 i = 0; i < SPI_processed && why == NULL; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-
-		if (!bool_value(row, desc, 2))
-		{
-			MemoryContextSwitchTo(caller);
-			why = psprintf("%s: %s", SPI_getvalue(row, desc, 1),
-						   SPI_getvalue(row, desc, 3));
-		}
-	}
-	SPI_finish();
-	return why;
+	tuplestore_putvalues(work->result->setResult, work->result->setDesc, values, nulls);
 }

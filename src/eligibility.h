@@ -22,9 +22,6 @@ typedef struct Judgement
  */
 extern bool eligibility_judge(int order_id, Judgement *judgement);
 
-/* The first condition that fails and the fact behind it, palloc'ed; NULL if none. */
-extern char *eligibility_why_not(int order_id);
-
 /* May the calling user read (update) orders? */
 extern bool eligibility_caller_may(uint64 right);
 

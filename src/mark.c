@@ -24,6 +24,7 @@
 #include "bigcommerce.h"
 #include "elevate.h"
 #include "eligibility.h"
+#include "explain.h"
 #include "odoo.h"
 #include "wake.h"
 
@@ -80,7 +81,7 @@ bcpaid_mark(PG_FUNCTION_ARGS)
 static void
 refuse(int order_id)
 {
-	char	   *why = eligibility_why_not(order_id);
+	char	   *why = explain_why_not(order_id);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

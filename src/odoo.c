@@ -18,6 +18,7 @@
 
 #include "elevate.h"
 #include "odoo.h"
+#include "odoo_plan.h"
 #include "subxact.h"
 
 #define MAX_COLUMNS 13
@@ -33,8 +34,8 @@ static const struct
 	Oid			parameters[3];
 	Oid			results[MAX_COLUMNS];
 }			queries[ODOO_QUERIES] = {
-	[ODOO_CHEAP] = {"cheap", {INT4ARRAYOID}, {INT4OID, TEXTOID}},
-	[ODOO_PLAIN] = {"plain", {INT4ARRAYOID}, {INT4OID, BOOLOID}},
+	[ODOO_CHEAP] = {"cheap", {INT4OID}, {INT4OID, TEXTOID}},
+	[ODOO_PLAIN] = {"plain", {INT4OID}, {INT4OID, BOOLOID}},
 	[ODOO_JUDGE] = {"judge", {INT4ARRAYOID},
 	{INT4OID, INT4OID, TEXTOID, INT8OID, NUMERICOID, TEXTOID, INT4OID,
 	BOOLOID, BOOLOID, BOOLOID, INT8OID, TEXTOID, TEXTOID}},
@@ -48,35 +49,36 @@ static const struct
 /* prototypes of private functions */
 static Oid	owner_or_error(void);
 static Oid	owner_of_database(void);
-static SPIPlanPtr plan_of(OdooQuery query);
-static void check_result(OdooQuery query, TupleDesc desc);
 
 void
 odoo_query(OdooQuery query, Datum *values, bool read_only)
 {
 	Elevation	elevation;
-	Oid			owner;
 	int			result;
 
+	elevate_down(&elevation, odoo_owner(query));
+	result = SPI_execute_plan(odoo_plan(query), values, NULL, read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not run query \"%s\": %s", queries[query].name,
+			 SPI_result_code_string(result));
+	odoo_check_result(query, SPI_tuptable->tupdesc);
+	elevate_end(&elevation);
+}
+
+Oid
+odoo_owner(OdooQuery query)
+{
 	if (attachment_text(query) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("bcpaid is not attached in this database"),
 				 errhint("Run SELECT bcpaid.attach() as the owner of sale_order.")));
-	owner = owner_or_error();
-
-	elevate_down(&elevation, owner);
-	result = SPI_execute_plan(plan_of(query), values, NULL, read_only, 0);
-	if (result < 0)
-		elog(ERROR, "could not run query \"%s\": %s", queries[query].name,
-			 SPI_result_code_string(result));
-	check_result(query, SPI_tuptable->tupdesc);
-	elevate_end(&elevation);
+	return owner_or_error();
 }
 
 /* Generic: planning anew for each order would cost twenty times as much. */
-static SPIPlanPtr
-plan_of(OdooQuery query)
+SPIPlanPtr
+odoo_plan(OdooQuery query)
 {
 	SPIPlanPtr	plan = attachment_plan(query);
 	int			nargs = 0;
@@ -88,15 +90,15 @@ plan_of(OdooQuery query)
 		nargs++;
 	plan = SPI_prepare_cursor(attachment_text(query), nargs,
 							  (Oid *) queries[query].parameters,
-							  CURSOR_OPT_GENERIC_PLAN);
+							  CURSOR_OPT_GENERIC_PLAN | CURSOR_OPT_NO_SCROLL);
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not prepare query \"%s\"", queries[query].name);
 	attachment_keep_plan(query, plan);
 	return plan;
 }
 
-static void
-check_result(OdooQuery query, TupleDesc desc)
+void
+odoo_check_result(OdooQuery query, TupleDesc desc)
 {
 	bool		fits = desc != NULL && desc->natts <= MAX_COLUMNS;
 

@@ -20,6 +20,12 @@
  */
 extern void odoo_query(OdooQuery query, Datum *values, bool read_only);
 
+/*
+ * Ask one of the queries of which one order is the parameter, inside
+ * SPI_connect(): one row, of NULLs if there is no such order.
+ */
+extern void odoo_ask(OdooQuery query, int32 order_id);
+
 /* Put its rows, as they are, into the result of a set-returning function. */
 extern void odoo_put_rows(ReturnSetInfo *result);
 

@@ -24,7 +24,8 @@ my @layers = (
 	[ 'queue',       qw(bigcommerce guc sqlcall work) ],
 	[ 'sqlcall',     qw(elevate work) ],
 	# The SQL side: what runs in Odoo's transactions.  Of the store it knows the marker, and no more.
-	[ 'mark',        qw(attachment bigcommerce elevate eligibility odoo wake) ],
+	[ 'mark',        qw(attachment bigcommerce elevate eligibility explain odoo wake) ],
+	[ 'explain',     qw(attachment eligibility odoo) ],
 	[ 'eligibility', qw(attachment odoo) ],
 	[ 'facts',       qw(odoo) ],
 	[ 'note',        qw(notes) ],
@@ -48,7 +49,7 @@ my @layers = (
 	[ 'compat' ]);
 
 # Modules of more than one file.
-my @parts = ([ qr/^bc_/, 'bigcommerce' ], [ qr/^(?:http_|resolve$)/, 'http' ], [ qr/^queue_/, 'queue' ]);
+my @parts = ([ qr/^bc_/, 'bigcommerce' ], [ qr/^(?:http_|resolve$)/, 'http' ], [ qr/^queue_/, 'queue' ], [ qr/^odoo_/, 'odoo' ]);
 
 # Whatever is outside, or shared, is known in one place: what is looked for in
 # the code (not in comments), and the modules that may have it.
@@ -94,7 +95,7 @@ is_deeply(\@upwards,  [], 'none points upwards');
 is_deeply([ map { my $from = $_->[0]; map { $used{"$from $_"} ? () : "$from $_" } @$_[ 1 .. $#$_ ] } grep { -e "src/$_->[0].c" } @layers ],
 	[], 'nothing is allowed that nobody needs');
 is_deeply([ map { "$_->[0]: " . join ' ', reaches($_->[0], 'http') }
-	  grep { reaches($_->[0], 'http') } map { [$_] } qw(eligibility facts note notes odoo attachment elevate subxact wake shared) ],
+	  grep { reaches($_->[0], 'http') } map { [$_] } qw(eligibility explain facts note notes odoo attachment elevate subxact wake shared) ],
 	[], 'nothing on the SQL side reaches the HTTP side');
 is_deeply([ headers_in_a_circle() ], [], 'no header includes itself');
 

@@ -12,12 +12,12 @@ FROM (
            {store_id} AS store_id, {words} AS words, {links} AS links,
            {status}::text AS status, {gateway}::text AS gateway
     FROM {sale_order} o {link_join}
-    WHERE o.id = ANY ({ids})
+    WHERE {chosen}
     OFFSET 0) b
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN b.words ~ '^[1-9][0-9]{0,17}$' THEN b.words::int8
-                WHEN b.words ~ '^[1-9][0-9]{18}$' AND b.words COLLATE "C" <= '9223372036854775807' THEN b.words::int8
-           END AS remote_id
+    SELECT CASE WHEN b.words = '' OR btrim(b.words, '0123456789') <> '' THEN NULL
+                WHEN length(b.words) < 19 OR (length(b.words) = 19 AND b.words COLLATE "C" <= '9223372036854775807')
+                    THEN b.words::int8 END AS remote_id
     OFFSET 0) r
 LEFT JOIN LATERAL (
     SELECT s.id AS store_id, {store_name}::text AS name, {hash} AS hash, s.payment_states, s.mark_order_as_paid
@@ -58,6 +58,17 @@ RETURN jsonb_build_object(
         '''the order''''s link to the store was changed'')',
     'has_capture', 'k.capture_state IN (''queued'', ''claimed'', ''sending'', ''captured'', ''applied'', ''waiting'', ''unknown'')');
 COMMENT ON FUNCTION bcpaid.condition_parts() IS 'parts of the queries: the conditions that orders and our ledger decide';
+
+/*
+ * A query of one order after the other, see src/odoo_ask.c: each row that is
+ * fetched is the answer for $1 as it is then.  OFFSET 0: the answer is looked up
+ * for each, and not joined.
+ */
+CREATE FUNCTION bcpaid.asked_text(question text) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN 'SELECT q.* FROM (SELECT $1::int4 AS id, generate_series(1, 9223372036854775807)) a LEFT JOIN LATERAL ('
+    || question || ' OFFSET 0) q ON true';
+COMMENT ON FUNCTION bcpaid.asked_text(text) IS 'query: a question about order a.id, asked for one order after the other';
 
 /* For the button: most orders are decided here, and planning this takes a tenth of planning judge. */
 CREATE FUNCTION bcpaid.cheap_text() RETURNS text

@@ -158,13 +158,14 @@ DECLARE
                 '{account_move__account_payment} q WHERE q.invoice_id = m.id)' ELSE '' END,
             'payment_links', CASE WHEN links THEN ' UNION SELECT q.invoice_id FROM '
                 '{account_move__account_payment} q WHERE q.payment_id = ANY ($1::int4[])' ELSE '' END);
-    many jsonb := parts || '{"ids": "$1::int4[]"}';
-    one jsonb := parts || '{"ids": "ARRAY[$1::int4]"}';
+    many jsonb := parts || '{"chosen": "o.id = ANY ($1::int4[])"}';
+    one jsonb := parts || '{"chosen": "o.id = $1::int4"}';
+    asked jsonb := parts || '{"chosen": "o.id = a.id"}';
 BEGIN
     RETURN jsonb_build_object(
         'judge', bcpaid.fill(bcpaid.judge_text(), many),
-        'cheap', bcpaid.fill(bcpaid.cheap_text(), many),
-        'plain', bcpaid.fill(bcpaid.plain_text(), many),
+        'cheap', bcpaid.fill(bcpaid.asked_text(bcpaid.cheap_text()), asked),
+        'plain', bcpaid.fill(bcpaid.asked_text(bcpaid.plain_text()), asked),
         'explain', bcpaid.fill(bcpaid.explain_text(), one),
         'resolve', bcpaid.fill(bcpaid.resolve_text(), parts),
         'sweep', bcpaid.fill(bcpaid.sweep_text(), parts),

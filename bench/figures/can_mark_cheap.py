@@ -1,9 +1,0 @@
-"""bcpaid_can_mark() for orders that their own row or the ledger decides, warm, in a database of a million orders."""
-
-import can_mark
-
-TARGET = "at most 10 µs"
-
-
-def measure(bench):
-    return can_mark.measure(bench, can_mark.CHEAP, at_most_us=10)

@@ -1,0 +1,177 @@
+"""Payments as statements: what Odoo 19 sends when a full payment is registered, in its order and number.
+
+The reads are counted as observed; those of tables that t/shape does not have read a row of one that it has. Two
+databases are compared, odoo with our triggers and bare without them, which are otherwise copies of each other.
+"""
+
+import contextlib
+import re
+import statistics
+import subprocess
+
+import lib
+import orders
+
+FIRST = 10_000_000              # ids of payments and entries: far from the invoices'
+SIDES = ("odoo", "bare")
+
+READ = {
+    "move": "SELECT * FROM account_move WHERE id IN ({invoice})",
+    "lines": "SELECT * FROM account_move_line WHERE move_id IN ({invoice}) ORDER BY id",
+    "payment": "SELECT * FROM account_payment WHERE id IN ({payment})",
+    "partial": "SELECT * FROM account_partial_reconcile WHERE debit_move_id IN ({receivable})",
+    "other": "SELECT id, name, symbol, decimal_places FROM res_currency WHERE id IN (1)",
+}
+
+
+def reads(count, *kinds):
+    return [READ[kinds[number % len(kinds)]] for number in range(count)]
+
+
+def update(table, key, **values):
+    """As Odoo's ORM writes a row."""
+    columns = ", ".join(f'"{name}" = "__tmp"."{name}"::{kind}' for name, (kind, _) in values.items())
+    names = ", ".join(f'"{name}"' for name in ("id", *values))
+    row = ", ".join(str(value) for _, value in values.values())
+    return (f'UPDATE "{table}" SET {columns} FROM (VALUES ({key}, {row})) AS "__tmp"({names})'
+            f' WHERE "{table}"."id" = "__tmp"."id"')
+
+
+def flag(value):
+    return ("bool", value)
+
+
+def text(value):
+    return ("varchar", f"'{value}'")
+
+
+def money(value):
+    return ("numeric", f"'{value}'")
+
+
+NOW = ("timestamp", "'2026-11-22T22:15:03.669937'")
+
+
+def payment(direction="inbound", partner="customer"):
+    """The statements of one payment, in a transaction; {invoice} and its kin are left to be filled in."""
+    lines = "{debit}", "{credit}"
+    both = [update("account_move_line", line, payment_id=("int4", "{payment}"), parent_state=text("draft")) for line in lines]
+    return [
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE", *reads(14, "move", "lines", "other"),
+        "INSERT INTO account_payment (id, amount, company_id, currency_id, date, journal_id, partner_type, payment_type, state,"
+        f" write_date) VALUES ({{payment}}, '10.00', 1, 1, '2026-11-22', 1, '{partner}', '{direction}', 'draft', now()) RETURNING id",
+        *reads(7, "other"),
+        "INSERT INTO account_move (id, currency_id, date, move_type, origin_payment_id, ref, state, write_date)"
+        " VALUES ({entry}, 1, '2026-11-22', 'entry', {payment}, 'INV', 'draft', now()) RETURNING id",
+        *reads(2, "payment", "other"),
+        "INSERT INTO account_move_line (id, account_id, amount_currency, balance, currency_id, display_type, move_id)"
+        " VALUES ({debit}, 3, '10.00', '10.00', 1, 'product', {entry}), ({credit}, 1, '-10.00', '-10.00', 1, 'product', {entry})"
+        " RETURNING id",
+        *reads(16, "lines", "payment", "other"), both[0], *reads(2, "lines"), both[1], *reads(1, "lines"),
+        update("account_payment", "{payment}", journal_id=("int4", 1), write_date=NOW),
+        *reads(4, "move", "lines", "payment"),
+        update("account_payment", "{payment}", move_id=("int4", "{entry}"), state=text("in_process"), write_date=NOW),
+        *reads(8, "move", "partial", "payment"),
+        update("account_move", "{entry}", amount_residual=money(0), amount_total=money("10.00"), payment_state=text("not_paid"),
+               state=text("posted"), write_date=NOW),
+        "SAVEPOINT name", "UPDATE account_move SET name = 'PBNK1/2026/' || {payment} WHERE id = {entry}", "RELEASE SAVEPOINT name",
+        update("account_move_line", "{credit}", amount_residual=money("-10.00"), reconciled=flag("false")), *reads(1, "lines"),
+        update("account_move", "{entry}", name=text("PBNK1/2026/{payment}"), write_date=NOW),
+        *reads(11, "move", "lines", "partial", "other"),
+        "INSERT INTO account_partial_reconcile (amount, credit_amount_currency, credit_move_id, debit_amount_currency, debit_move_id)"
+        " VALUES ('10.00', '10.00', {credit}, '10.00', {receivable}) RETURNING id",
+        *reads(5, "partial", "payment"),
+        update("account_payment", "{payment}", name=text("PBNK1/2026/{payment}"), write_date=NOW),
+        *reads(22, "move", "lines", "partial", "payment", "other"),
+        "UPDATE account_move_line l SET reconciled = true FROM (VALUES (1, ARRAY[{receivable}, {credit}])) AS s(n, ids)"
+        " WHERE l.id = ANY(s.ids)", *reads(6, "lines", "partial", "other"),
+        "UPDATE account_move_line l SET display_type = display_type FROM (VALUES (1, ARRAY[{receivable}, {credit}])) AS s(n, ids)"
+        " WHERE l.id = ANY(s.ids)", *reads(3, "lines"),
+        "UPDATE account_partial_reconcile SET amount = amount WHERE debit_move_id = {receivable}", *reads(4, "other"),
+        update("account_payment", "{payment}", is_matched=flag("false"), is_reconciled=flag("true"), write_date=NOW),
+        *reads(1, "partial"),
+        "INSERT INTO account_move__account_payment (invoice_id, payment_id) VALUES ({invoice}, {payment}) ON CONFLICT DO NOTHING",
+        *reads(7, "move", "lines", "payment"),
+        update("account_move_line", "{debit}", parent_state=text("posted"), price_total=money("10.00")),
+        update("account_move_line", "{credit}", parent_state=text("posted"), amount_residual=money(0), reconciled=flag("true")),
+        update("account_move_line", "{product}", parent_state=text("posted")),
+        update("account_move_line", "{receivable}", amount_residual=money(0), reconciled=flag("true")),
+        update("account_move", "{invoice}", amount_residual=money(0), payment_state=text("paid"), write_date=NOW),
+        update("account_payment", "{payment}", state=text("paid"), write_date=NOW),
+        "COMMIT"]
+
+
+def names_of(invoice):
+    """The ids of one payment, by the invoice's."""
+    return {"invoice": invoice, "receivable": 2 * invoice - 1, "product": 2 * invoice, "payment": FIRST + invoice,
+            "entry": FIRST + invoice, "debit": 2 * (FIRST + invoice) - 1, "credit": 2 * (FIRST + invoice)}
+
+
+def for_pgbench(statements, before=()):
+    """A script: each run pays the next invoice."""
+    names = names_of(0)
+    formulas = {"invoice": ":next", "receivable": ":next * 2 - 1", "product": ":next * 2", "payment": f":next + {FIRST}",
+                "entry": f":next + {FIRST}", "debit": f":next * 2 - 1 + {2 * FIRST}", "credit": f":next * 2 + {2 * FIRST}"}
+    script = ["SELECT nextval('bench_next') AS next \\gset"]
+    script += [f"\\set {name} {formulas[name]}" for name in names]
+    script += [statement.format(**{name: f":{name}" for name in names}) + ";" for statement in (*before, *statements)]
+    # Within a quoted text pgbench puts a variable in, too.
+    return "\n".join(script) + "\n"
+
+
+@contextlib.contextmanager
+def sides(bench, invoices, conf="", what=""):
+    """A server with the databases odoo and bare, each with so many open invoices; `what` is SQL for both."""
+    with bench.server(conf) as server:
+        lib.tell(f"  {invoices} invoices ...")
+        orders.fill(server, invoices, paid="false")
+        server.root(f"CREATE SEQUENCE bench_next; GRANT ALL ON SEQUENCE bench_next TO odoo; {what}")
+        server.sql("CREATE DATABASE bare TEMPLATE odoo;", "postgres", "postgres")
+        drop = server.sql("SELECT string_agg(format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass), ';') FROM pg_trigger"
+                          " WHERE tgname LIKE 'bcpaid%'", "odoo")
+        server.sql(drop, "odoo", "bare")
+        server.sql("VACUUM ANALYZE", "postgres", "bare")
+        yield server
+
+
+def milliseconds(server, database, script, count):
+    """One payment after the other: the mean of each, as pgbench saw it."""
+    said = server.pgbench(script, "-t", str(count), database=database)
+    return float(re.search(r"latency average = ([0-9.]+) ms", said).group(1))
+
+
+def compare(bench, before=(), **words):
+    """Milliseconds of a payment with and without triggers: the medians, and the median of the pairs' ratios."""
+    count, rounds = bench.size(200, 5), bench.size(15, 1)
+    script = for_pgbench(payment(**words), before)
+    with sides(bench, (rounds + 1) * count + 10) as server:
+        for side in SIDES:
+            milliseconds(server, side, script, count)       # warms up
+        mine, bare = lib.interleaved(rounds, *(lambda side=side: milliseconds(server, side, script, count) for side in SIDES))
+    return statistics.median(mine), statistics.median(bare), lib.ratio(mine, bare)
+
+
+def instructions(bench, **words):
+    """How many instructions a backend needs for a payment, with and without triggers: counted, whatever else runs."""
+    few, many = bench.size((20, 120), (2, 4))
+    statements = payment(**words)
+    with sides(bench, few + many) as server:
+        server.ctl("stop", "-m", "fast")
+        found = []
+        for side in SIDES:
+            counts = [counted(server, side, statements, range(first, first + count))
+                      for first, count in ((1, few), (few + 1, many))]
+            found.append((counts[1] - counts[0]) / (many - few))
+        server.ctl("start")
+    return found
+
+
+def counted(server, database, statements, invoices):
+    lines = ["SET SESSION AUTHORIZATION odoo", *(statement.format(**names_of(invoice)) for invoice in invoices
+                                                  for statement in statements)]
+    done = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "postgres", "--single", "-D",
+                           server.data, database], input="\n".join(lines) + "\n", capture_output=True, text=True)
+    said = re.search(r"Collected : (\d+)", done.stderr)
+    if not said or re.search(r"ERROR|FATAL|WARNING", done.stderr):
+        raise lib.shop.Problem(done.stderr[-2000:])
+    return int(said.group(1))

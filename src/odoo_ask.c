@@ -1,0 +1,226 @@
+/*-------------------------------------------------------------------------
+ *
+ * odoo_ask.c
+ *	  One question about order after order: a query that stays open meanwhile.
+ *
+ * A list of orders calls bcpaid_can_mark() once a row.  Starting and ending a
+ * query for each took two thirds of the time, so it is left open, as a cursor
+ * that has not come to its end: it begins with
+ *
+ *	  SELECT $1 AS id, generate_series(1, 9223372036854775807)
+ *
+ * of which each fetch takes one more row, and with it $1 as it is then
+ * (src/sql/31-judge.sql).  To the nodes below, the order's id is a parameter
+ * that changes: they look it up as they would in any nested loop.
+ *
+ * It stays open only while one statement of the client's runs, and is asked
+ * with that statement's snapshot.  What the statement runs inside (a function
+ * that alters a table) could be in its way: so before every utility statement
+ * all are closed.  Errors and subtransactions are PostgreSQL's, as for any
+ * cursor; the name is random, for nobody else has business with it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/params.h"
+#include "tcop/pquery.h"
+#include "tcop/utility.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+
+#include "elevate.h"
+#include "odoo.h"
+#include "odoo_plan.h"
+
+typedef struct Question
+{
+	Portal		portal;			/* NULL if it is not open */
+	SPIPlanPtr	plan;
+	Oid			owner;
+} Question;
+
+static Question questions[ODOO_QUERIES];
+static Portal watched = NULL;	/* the statement that closes them by its end */
+static ProcessUtility_hook_type previous_utility = NULL;
+static bool hook_installed = false;
+
+/* prototypes of private functions */
+static Portal still_open(OdooQuery query, Oid owner);
+static bool is_asking(void);
+static Portal open_cursor(OdooQuery query, Oid owner);
+static void keep_open(OdooQuery query, Portal portal, Oid owner);
+static void call_at_end(Portal portal, MemoryContextCallbackFunction what, void *arg);
+static void at_end_of_question(void *arg);
+static void at_end_of_statement(void *arg);
+static void close_all(void);
+static void close_one(Question *question);
+static void before_utility(PlannedStmt *pstmt, const char *query, bool read_only,
+						   ProcessUtilityContext context, ParamListInfo params,
+						   QueryEnvironment *environment, DestReceiver *dest,
+						   QueryCompletion *completion);
+
+void
+odoo_ask(OdooQuery query, int32 order_id)
+{
+	Oid			owner = odoo_owner(query);
+	Elevation	elevation;
+	Portal		portal;
+	bool		stays_open = true;
+
+	elevate_down(&elevation, owner);
+	portal = still_open(query, owner);
+	if (portal == NULL)
+	{
+		portal = open_cursor(query, owner);
+		stays_open = ActivePortal != NULL && !IsInParallelMode() && !is_asking();
+		if (stays_open)
+			keep_open(query, portal, owner);
+	}
+	portal->queryDesc->params->params[0].value = Int32GetDatum(order_id);
+	SPI_cursor_fetch(portal, true, 1);
+	if (!stays_open)
+		SPI_cursor_close(portal);
+	elevate_end(&elevation);
+}
+
+/* The cursor if it would answer what a new one would; else it is closed, unless it runs. */
+static Portal
+still_open(OdooQuery query, Oid owner)
+{
+	Question   *question = &questions[query];
+	Portal		portal = question->portal;
+
+	if (portal == NULL || portal->status == PORTAL_ACTIVE)
+		return NULL;
+	if (portal->status == PORTAL_READY && question->owner == owner &&
+		question->plan == odoo_plan(query) &&
+		portal->queryDesc->snapshot == GetActiveSnapshot())
+		return portal;
+	close_one(question);
+	return NULL;
+}
+
+/* Does one of the questions run just now, and asks through what it runs? */
+static bool
+is_asking(void)
+{
+	for (int i = 0; i < ODOO_QUERIES; i++)
+	{
+		if (questions[i].portal != NULL && questions[i].portal->status == PORTAL_ACTIVE)
+			return true;
+	}
+	return false;
+}
+
+static Portal
+open_cursor(OdooQuery query, Oid owner)
+{
+	ParamListInfo parameters = makeParamList(1);
+	char		name[NAMEDATALEN];
+	uint64		random[2];
+	Portal		portal;
+
+	/* Not PARAM_FLAG_CONST: no plan of any kind may take its value for good. */
+	parameters->params[0].ptype = INT4OID;
+	parameters->params[0].pflags = 0;
+	parameters->params[0].isnull = false;
+	parameters->params[0].value = Int32GetDatum(0);
+	if (!pg_strong_random(random, sizeof(random)))
+		elog(ERROR, "could not make a name for a cursor");
+	snprintf(name, sizeof(name), "bcpaid " UINT64_FORMAT " " UINT64_FORMAT, random[0], random[1]);
+	portal = SPI_cursor_open_with_paramlist(name, odoo_plan(query), parameters, true);
+	portal->visible = false;
+	odoo_check_result(query, portal->tupDesc);
+	return portal;
+}
+
+static void
+keep_open(OdooQuery query, Portal portal, Oid owner)
+{
+	Question   *question = &questions[query];
+
+	if (!hook_installed)
+	{
+		previous_utility = ProcessUtility_hook;
+		ProcessUtility_hook = before_utility;
+		hook_installed = true;
+	}
+	if (watched != ActivePortal)
+	{
+		call_at_end(ActivePortal, at_end_of_statement, ActivePortal);
+		watched = ActivePortal;
+	}
+	call_at_end(portal, at_end_of_question, question);
+	question->portal = portal;
+	question->plan = odoo_plan(query);
+	question->owner = owner;
+}
+
+/* However a portal ends, its memory goes: no pointer to it outlives it. */
+static void
+call_at_end(Portal portal, MemoryContextCallbackFunction what, void *arg)
+{
+	MemoryContextCallback *callback;
+
+	callback = MemoryContextAlloc(portal->portalContext, sizeof(MemoryContextCallback));
+	callback->func = what;
+	callback->arg = arg;
+	MemoryContextRegisterResetCallback(portal->portalContext, callback);
+}
+
+static void
+at_end_of_question(void *arg)
+{
+	((Question *) arg)->portal = NULL;
+}
+
+/* After an error there is nothing to do: the abort ends all portals. */
+static void
+at_end_of_statement(void *arg)
+{
+	if (watched == arg)
+		watched = NULL;
+	if (IsTransactionState())
+		close_all();
+}
+
+static void
+close_all(void)
+{
+	for (int i = 0; i < ODOO_QUERIES; i++)
+	{
+		if (questions[i].portal != NULL && questions[i].portal->status != PORTAL_ACTIVE)
+			close_one(&questions[i]);
+	}
+}
+
+/* Forgotten before it goes: its end may be that of a statement, which closes all. */
+static void
+close_one(Question *question)
+{
+	Portal		portal = question->portal;
+
+	question->portal = NULL;
+	PortalDrop(portal, false);
+}
+
+static void
+before_utility(PlannedStmt *pstmt, const char *query, bool read_only,
+			   ProcessUtilityContext context, ParamListInfo params,
+			   QueryEnvironment *environment, DestReceiver *dest,
+			   QueryCompletion *completion)
+{
+	if (IsTransactionState())
+		close_all();
+	if (previous_utility)
+		previous_utility(pstmt, query, read_only, context, params, environment,
+						 dest, completion);
+	else
+		standard_ProcessUtility(pstmt, query, read_only, context, params,
+								environment, dest, completion);
+}
