@@ -7,13 +7,12 @@ import contextlib
 
 # In one pass each, and in parts: a transaction that fits into memory. Payments: of paid invoices, as Odoo leaves them.
 PARTS = """
-INSERT INTO sale_order (id, name, state, invoice_status, currency_id, amount_total, bcpaid_store_id, bcpaid_remote_order_id,
-                        bcpaid_payment_status)
-SELECT n, 'S' || n, 'sale', {invoice_status}, 1, 10, 1, (1000000 + n)::text, {status} FROM generate_series({first}, {last}) n;
+INSERT INTO sale_order (id, name, state, invoice_status, currency_id, amount_total, bcpaid_store_id, bcpaid_remote_order_id)
+SELECT n, 'S' || n, 'sale', {invoice_status}, 1, 10, 1, (1000000 + n)::text FROM generate_series({first}, {last}) n;
 INSERT INTO sale_order_line (id, order_id, product_id, name, product_uom_qty, price_unit, price_total)
 SELECT n, n, 1, 'product', 1, 10, 10 FROM generate_series({first}, {last}) n;
 INSERT INTO account_move (id, name, state, move_type, payment_state, currency_id, amount_total, amount_residual, amount_total_signed)
-SELECT n, 'INV/' || n, 'posted', 'out_invoice', CASE WHEN {paid} THEN 'paid' ELSE 'not_paid' END, 1, 10,
+SELECT n, 'INV/' || n, 'posted', '{move_type}', CASE WHEN {paid} THEN 'paid' ELSE 'not_paid' END, 1, 10,
        CASE WHEN {paid} THEN 0 ELSE 10 END, 10 FROM generate_series({first}, {last}) n;
 INSERT INTO account_move_line (id, move_id, account_id, display_type, product_id, currency_id, balance, price_total)
 SELECT 2 * n - o, n, 2 - o, CASE o WHEN 0 THEN 'product' ELSE 'payment_term' END, 1 - o, 1, CASE o WHEN 0 THEN -10 ELSE 10 END,
@@ -24,12 +23,13 @@ TABLES = ("sale_order", "sale_order_line", "account_move", "account_move_line", 
 PART = 500_000
 
 
-def fill(server, count, paid="true", invoice_status="'invoiced'", status="NULL"):
-    """`count` orders; the other arguments are SQL over n."""
+def fill(server, count, paid="true", invoice_status="'invoiced'", move_type="out_invoice"):
+    """`count` orders; `paid` and `invoice_status` are SQL over n."""
     with without_indexes(server):
         for first in range(1, count + 1, PART):
             server.root("SET session_replication_role = replica; SET synchronous_commit = off;" + PARTS.format(
-                first=first, last=min(first + PART - 1, count), paid=paid, invoice_status=invoice_status, status=status))
+                first=first, last=min(first + PART - 1, count), paid=paid, invoice_status=invoice_status,
+                move_type=move_type))
     server.root("".join(f"SELECT setval('{table}_id_seq', {2 * count + 1000});" for table in TABLES[:4]) +
                 "UPDATE bcpaid.progress SET swept_at = clock_timestamp(); TRUNCATE bcpaid.candidate; VACUUM ANALYZE;")
 

@@ -14,6 +14,8 @@ import orders
 
 FIRST = 10_000_000              # ids of payments and entries: far from the invoices'
 SIDES = ("odoo", "bare")
+# What is paid: the type of the move, and the payment's direction and partner.
+INVOICE, BILL = ("out_invoice", "inbound", "customer"), ("in_invoice", "outbound", "supplier")
 
 READ = {
     "move": "SELECT * FROM account_move WHERE id IN ({invoice})",
@@ -52,7 +54,7 @@ def money(value):
 NOW = ("timestamp", "'2026-11-22T22:15:03.669937'")
 
 
-def payment(direction="inbound", partner="customer"):
+def payment(direction, partner):
     """The statements of one payment, in a transaction; {invoice} and its kin are left to be filled in."""
     lines = "{debit}", "{credit}"
     both = [update("account_move_line", line, payment_id=("int4", "{payment}"), parent_state=text("draft")) for line in lines]
@@ -120,12 +122,12 @@ def for_pgbench(statements, before=()):
 
 
 @contextlib.contextmanager
-def sides(bench, invoices, conf="", what=""):
-    """A server with the databases odoo and bare, each with so many open invoices; `what` is SQL for both."""
-    with bench.server(conf) as server:
+def sides(bench, invoices, move_type="out_invoice"):
+    """A server with the databases odoo and bare, each with so many open invoices."""
+    with bench.server() as server:
         lib.tell(f"  {invoices} invoices ...")
-        orders.fill(server, invoices, paid="false")
-        server.root(f"CREATE SEQUENCE bench_next; GRANT ALL ON SEQUENCE bench_next TO odoo; {what}")
+        orders.fill(server, invoices, paid="false", move_type=move_type)
+        server.root("CREATE SEQUENCE bench_next; GRANT ALL ON SEQUENCE bench_next TO odoo;")
         server.sql("CREATE DATABASE bare TEMPLATE odoo;", "postgres", "postgres")
         drop = server.sql("SELECT string_agg(format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass), ';') FROM pg_trigger"
                           " WHERE tgname LIKE 'bcpaid%'", "odoo")
@@ -140,22 +142,26 @@ def milliseconds(server, database, script, count):
     return float(re.search(r"latency average = ([0-9.]+) ms", said).group(1))
 
 
-def compare(bench, before=(), **words):
+def compare(bench, before=()):
     """Milliseconds of a payment with and without triggers: the medians, and the median of the pairs' ratios."""
     count, rounds = bench.size(200, 5), bench.size(15, 1)
-    script = for_pgbench(payment(**words), before)
+    script = for_pgbench(payment(*INVOICE[1:]), before)
     with sides(bench, (rounds + 1) * count + 10) as server:
         for side in SIDES:
             milliseconds(server, side, script, count)       # warms up
         mine, bare = lib.interleaved(rounds, *(lambda side=side: milliseconds(server, side, script, count) for side in SIDES))
-    return statistics.median(mine), statistics.median(bare), lib.ratio(mine, bare)
+    return {"figure": statistics.median(mine), "limit": statistics.median(bare), "ratio": lib.ratio(mine, bare)}
 
 
-def instructions(bench, **words):
-    """How many instructions a backend needs for a payment, with and without triggers: counted, whatever else runs."""
-    few, many = bench.size((20, 120), (2, 4))
-    statements = payment(**words)
-    with sides(bench, few + many) as server:
+def instructions(bench, what):
+    """How many instructions a backend needs to pay one of these, with and without triggers; counted once in a run."""
+    return bench.shared(("instructions", what), lambda: contextlib.nullcontext(count_instructions(bench, *what)))
+
+
+def count_instructions(bench, move_type, *words):
+    few, many = bench.size((20, 120), (1, 2))
+    statements = payment(*words)
+    with sides(bench, few + many, move_type) as server:
         server.ctl("stop", "-m", "fast")
         found = []
         for side in SIDES:

@@ -6,6 +6,6 @@ TARGET = "at most 1.005"
 
 
 def measure(bench):
-    mine, bare = payments.instructions(bench, direction="outbound", partner="supplier", bill=True)
+    mine, bare = payments.instructions(bench, payments.BILL)
     return {"figure": mine, "unit": "instructions", "limit": bare, "met": mine / bare <= 1.005,
             "limit_is": "the same payment without triggers", "more": mine - bare}
