@@ -22,7 +22,6 @@
 /* prototypes of private functions */
 static Relation hold(void);
 static void begin(Elevation *saved, Oid user, int more_context);
-static void set(const char *name, const char *value);
 
 PG_FUNCTION_INFO_V1(bcpaid_call_handler);
 
@@ -88,8 +87,6 @@ elevate_down(Elevation *saved, Oid owner)
 {
 	begin(saved, owner,
 		  SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	set("jit", "off");			/* compiling would take longer than any of the
-								 * queries */
 }
 
 void
@@ -111,11 +108,11 @@ begin(Elevation *saved, Oid user, int more_context)
 	GetUserIdAndSecContext(&saved->user, &saved->sec_context);
 	saved->guc_level = NewGUCNestLevel();
 	SetUserIdAndSecContext(user, saved->sec_context | more_context);
-	set("search_path", "pg_catalog, pg_temp");
+	elevate_set("search_path", "pg_catalog, pg_temp");
 }
 
-static void
-set(const char *name, const char *value)
+void
+elevate_set(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);

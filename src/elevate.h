@@ -42,6 +42,9 @@ extern void elevate_up(Elevation *saved);
 /* To `owner`, in a security-restricted operation. */
 extern void elevate_down(Elevation *saved, Oid owner);
 
+/* A setting for the rest of the section. */
+extern void elevate_set(const char *name, const char *value);
+
 extern void elevate_end(const Elevation *saved);
 
 #endif							/* BCPAID_ELEVATE_H */

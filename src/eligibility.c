@@ -41,18 +41,8 @@ typedef struct OneWork
 	bool		can_mark;
 } OneWork;
 
-typedef enum Answer
-{
-	NO_SUCH_ORDER,
-	CAN_NOT_MARK,
-	CAN_MARK,
-	NOT_DECIDED
-} Answer;
-
 /* prototypes of private functions */
 static void judge_one(void *arg);
-static Answer quick_answer(int order_id);
-static Answer ask(OdooQuery query, int order_id);
 static ArrayType *array_of(int order_id);
 static int	distinct_ids(ArrayType *array, int32 **ids);
 static int	compare_ids(const void *a, const void *b);
@@ -91,50 +81,14 @@ static void
 judge_one(void *arg)
 {
 	OneWork    *work = arg;
-	Answer		answer;
+	OdooAnswer	answer;
 	Judgement	judgement;
 
 	if (!eligibility_caller_may(ACL_SELECT))
 		return;
-	answer = quick_answer(work->order_id);
-	work->can_mark = answer == CAN_MARK ||
-		(answer == NOT_DECIDED && eligibility_judge(work->order_id, &judgement) && judgement.can_mark);
-}
-
-/*
- * The judge's query costs most, so two shorter ones come first: most orders
- * are decided by their own row and our ledger (cheap), most of the others by
- * invoices in which nothing is unusual (plain).
- */
-static Answer
-quick_answer(int order_id)
-{
-	Answer		answer = ask(ODOO_CHEAP, order_id);
-
-	return answer == NOT_DECIDED ? ask(ODOO_PLAIN, order_id) : answer;
-}
-
-/* The second column is a condition that fails, or whether the order can be marked; NULL decides nothing. */
-static Answer
-ask(OdooQuery query, int order_id)
-{
-	Answer		answer = CAN_NOT_MARK;
-	bool		no_order,
-				no_value;
-	Datum		value;
-
-	SPI_connect();
-	odoo_ask(query, order_id);
-	(void) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &no_order);
-	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &no_value);
-	if (no_order)
-		answer = NO_SUCH_ORDER;
-	else if (no_value)
-		answer = NOT_DECIDED;
-	else if (query == ODOO_PLAIN && DatumGetBool(value))
-		answer = CAN_MARK;
-	SPI_finish();
-	return answer;
+	odoo_ask(&work->order_id, 1, &answer);
+	work->can_mark = answer == ODOO_CAN_MARK ||
+		(answer == ODOO_NOT_DECIDED && eligibility_judge(work->order_id, &judgement) && judgement.can_mark);
 }
 
 static ArrayType *
@@ -215,18 +169,18 @@ judge_set(void *arg)
 	SetWork    *work = arg;
 	int32	   *ids;
 	int			n = distinct_ids(work->order_ids, &ids);
+	OdooAnswer *answers = palloc(sizeof(OdooAnswer) * Max(n, 1));
 	int			undecided = 0;
 
 	if (!eligibility_caller_may(ACL_SELECT))
 		return;
+	odoo_ask(ids, n, answers);
 	for (int i = 0; i < n; i++)
 	{
-		Answer		answer = quick_answer(ids[i]);
-
-		if (answer == NOT_DECIDED)
+		if (answers[i] == ODOO_NOT_DECIDED)
 			ids[undecided++] = ids[i];
-		else if (answer != NO_SUCH_ORDER)
-			put_answer(work, Int32GetDatum(ids[i]), answer == CAN_MARK);
+		else if (answers[i] != ODOO_NO_ORDER)
+			put_answer(work, Int32GetDatum(ids[i]), answers[i] == ODOO_CAN_MARK);
 	}
 	if (undecided > 0)
 		judge_rest(work, ids, undecided);

@@ -21,10 +21,18 @@
 extern void odoo_query(OdooQuery query, Datum *values, bool read_only);
 
 /*
- * Ask one of the queries of which one order is the parameter, inside
- * SPI_connect(): one row, of NULLs if there is no such order.
+ * Which of these orders can be marked, as far as the two quick queries decide
+ * (judge decides all).  Throws what they throw.
  */
-extern void odoo_ask(OdooQuery query, int32 order_id);
+typedef enum OdooAnswer
+{
+	ODOO_NO_ORDER,
+	ODOO_CANNOT_MARK,
+	ODOO_CAN_MARK,
+	ODOO_NOT_DECIDED
+} OdooAnswer;
+
+extern void odoo_ask(const int32 *order_ids, int n, OdooAnswer *answers);
 
 /* Put its rows, as they are, into the result of a set-returning function. */
 extern void odoo_put_rows(ReturnSetInfo *result);

@@ -61,8 +61,8 @@ COMMENT ON FUNCTION bcpaid.condition_parts() IS 'parts of the queries: the condi
 
 /*
  * A query of one order after the other, see src/odoo_ask.c: each row that is
- * fetched is the answer for $1 as it is then.  OFFSET 0: the answer is looked up
- * for each, and not joined.
+ * fetched is the answer for $1 as it is then.  OFFSET 0: it is looked up for
+ * each, and not joined.
  */
 CREATE FUNCTION bcpaid.asked_text(question text) RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -74,15 +74,11 @@ COMMENT ON FUNCTION bcpaid.asked_text(text) IS 'query: a question about order a.
 CREATE FUNCTION bcpaid.cheap_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $cheap$
 SELECT k.id AS order_id, CASE
-    WHEN {no_switch} THEN 'switch'
-    WHEN {no_link} THEN 'link'
-    WHEN k.invoice_status IS DISTINCT FROM 'invoiced' THEN 'invoiced'
-    WHEN {no_status} THEN 'status'
-    WHEN {no_gateway} THEN 'gateway'
-    WHEN {has_capture} THEN 'capture' END AS failed
+    WHEN k.invoice_status IS DISTINCT FROM 'invoiced' OR {no_switch} OR {no_link} OR {no_status} OR {no_gateway}
+         OR {has_capture} THEN false END AS can_mark
 FROM ({known}) k
 $cheap$;
-COMMENT ON FUNCTION bcpaid.cheap_text() IS 'query: orders that known alone decides, each with a condition that fails, or NULL';
+COMMENT ON FUNCTION bcpaid.cheap_text() IS 'query: orders that known alone decides: false, or NULL';
 
 /*
  * For the button, when cheap let the order pass: the usual order has posted
