@@ -9,9 +9,10 @@
  * {name} in a text stands for a part from bcpaid.query_parts(), where every
  * table, column and value is quoted already.  The texts, from the inside out:
  *
- *     placed   one row an order: its own facts, link, status, store
+ *     own      one row an order: its own facts, link, status
+ *     placed   own + store
  *     known    placed + capture
- *     cheap    known decides, or says nothing: two index lookups
+ *     cheap    own decides, or known, or they say nothing: three index lookups at most
  *     plain    placed + usual invoices decide, or say nothing
  *     moves    the invoices and credit notes of one order, each with what is open
  *     judge    known + moves: everything

@@ -1,12 +1,10 @@
 /*
- * Eligibility, the queries: placed, known, cheap, plain, moves and judge (30-eligibility.sql
+ * Eligibility, the queries: own, placed, known, cheap, plain, moves and judge (30-eligibility.sql
  * says how they nest).  The conditions stand in the order of DESIGN.md.
  */
-CREATE FUNCTION bcpaid.placed_text() RETURNS text
-LANGUAGE sql IMMUTABLE RETURN $placed$
-SELECT b.*, r.remote_id, s.name AS store_name, s.hash, s.store_id IS NOT NULL AS has_store,
-       coalesce(s.payment_states, '{paid,in_payment}') AS payment_states,
-       coalesce(s.mark_order_as_paid, false) AS is_on
+CREATE FUNCTION bcpaid.own_text() RETURNS text
+LANGUAGE sql IMMUTABLE RETURN $own$
+SELECT b.*, r.remote_id
 FROM (
     SELECT o.id, o.name, o.state, o.invoice_status, o.amount_total, o.currency_id,
            {store_id} AS store_id, {words} AS words, {links} AS links,
@@ -19,6 +17,15 @@ CROSS JOIN LATERAL (
                 WHEN length(b.words) < 19 OR (length(b.words) = 19 AND b.words COLLATE "C" <= '9223372036854775807')
                     THEN b.words::int8 END AS remote_id
     OFFSET 0) r
+$own$;
+COMMENT ON FUNCTION bcpaid.own_text() IS 'query: orders with link and status';
+
+CREATE FUNCTION bcpaid.placed_text() RETURNS text
+LANGUAGE sql IMMUTABLE RETURN $placed$
+SELECT b.*, s.name AS store_name, s.hash, s.store_id IS NOT NULL AS has_store,
+       coalesce(s.payment_states, '{paid,in_payment}') AS payment_states,
+       coalesce(s.mark_order_as_paid, false) AS is_on
+FROM ({own}) b
 LEFT JOIN LATERAL (
     SELECT s.id AS store_id, {store_name}::text AS name, {hash} AS hash, s.payment_states, s.mark_order_as_paid
     FROM bcpaid.store s {store_join} WHERE s.id = b.store_id
@@ -70,13 +77,17 @@ RETURN 'SELECT q.* FROM (SELECT $1::int4 AS id, generate_series(1, 9223372036854
     || question || ' OFFSET 0) q ON true';
 COMMENT ON FUNCTION bcpaid.asked_text(text) IS 'query: a question about order a.id, asked for one order after the other';
 
-/* For the button: most orders are decided here, and planning this takes a tenth of planning judge. */
+/*
+ * For the button: most orders are decided here, most of those by their own row,
+ * and planning this takes a tenth of planning judge.  Within the inner query own
+ * is this row again, k.
+ */
 CREATE FUNCTION bcpaid.cheap_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $cheap$
 SELECT k.id AS order_id, CASE
-    WHEN k.invoice_status IS DISTINCT FROM 'invoiced' OR {no_switch} OR {no_link} OR {no_status} OR {no_gateway}
-         OR {has_capture} THEN false END AS can_mark
-FROM ({known}) k
+    WHEN k.invoice_status IS DISTINCT FROM 'invoiced' OR {no_link} OR {no_status} THEN false
+    ELSE (SELECT CASE WHEN {no_switch} OR {no_gateway} OR {has_capture} THEN false END FROM ({known_of_k}) k) END AS can_mark
+FROM ({own}) k
 $cheap$;
 COMMENT ON FUNCTION bcpaid.cheap_text() IS 'query: orders that known alone decides: false, or NULL';
 

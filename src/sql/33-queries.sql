@@ -151,8 +151,10 @@ DECLARE
     parts jsonb := bcpaid.table_parts(fit) || bcpaid.link_parts(fit) || bcpaid.status_parts(fit)
         || bcpaid.store_parts(fit) || bcpaid.condition_parts() || bcpaid.explain_parts()
         || jsonb_build_object(
-            'placed', bcpaid.placed_text(), 'known', bcpaid.known_text(), 'moves', bcpaid.moves_text(), 'totals', bcpaid.totals_text(),
-            'facts', bcpaid.facts_text(),
+            'own', bcpaid.own_text(), 'placed', bcpaid.placed_text(), 'known', bcpaid.known_text(),
+            'moves', bcpaid.moves_text(), 'totals', bcpaid.totals_text(),
+            'facts', bcpaid.facts_text(), 'known_of_k', replace(bcpaid.fill(bcpaid.known_text(),
+                jsonb_build_object('placed', bcpaid.placed_text())), '{own}', 'SELECT k.*'),
             'covered', CASE WHEN links THEN bcpaid.covered_text() ELSE '0' END,
             'paid_out', bcpaid.paid_out_text() || CASE WHEN links THEN ' OR EXISTS (SELECT FROM '
                 '{account_move__account_payment} q WHERE q.invoice_id = m.id)' ELSE '' END,
