@@ -159,7 +159,7 @@ def instructions(bench, what):
 
 
 def count_instructions(bench, move_type, *words):
-    few, many = bench.size((20, 120), (1, 2))
+    few, many = bench.size((5, 25), (1, 2))
     statements = payment(*words)
     with sides(bench, few + many, move_type) as server:
         server.ctl("stop", "-m", "fast")
