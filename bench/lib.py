@@ -16,6 +16,7 @@ Whatever else is returned explains the figure. With bench.quick sizes are small 
 
 import contextlib
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -169,6 +170,7 @@ def server_in(directory, conf="", preload=True, store=None, attach=True, shared_
     finally:
         with contextlib.suppress(shop.Problem):
             server.ctl("stop", "-m", "immediate")
+        shutil.rmtree(server.data, ignore_errors=True)
 
 
 def ask_store(store, method, path, data=None):
