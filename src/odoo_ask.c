@@ -75,27 +75,28 @@ void
 odoo_ask(const int32 *order_ids, int n, OdooAnswer *answers)
 {
 	Oid			owner = odoo_owner(ODOO_CHEAP);
-	Elevation	elevation;
 
 	SPI_connect();
-	elevate_down(&elevation, owner);
 	for (int i = 0; i < n; i++)
 	{
 		answers[i] = ask(ODOO_CHEAP, order_ids[i], owner);
 		if (answers[i] == ODOO_NOT_DECIDED)
 			answers[i] = ask(ODOO_PLAIN, order_ids[i], owner);
 	}
-	elevate_end(&elevation);
 	SPI_finish();
 }
 
+/* A section for each: what is planted on Odoo's tables may leave settings behind. */
 static OdooAnswer
 ask(OdooQuery query, int32 order_id, Oid owner)
 {
-	Portal		portal = still_open(query, owner);
+	Elevation	elevation;
+	Portal		portal;
 	bool		stays_open = true;
 	OdooAnswer	answer;
 
+	elevate_down(&elevation, owner);
+	portal = still_open(query, owner);
 	if (portal == NULL)
 	{
 		portal = open_cursor(query);
@@ -109,6 +110,7 @@ ask(OdooQuery query, int32 order_id, Oid owner)
 	SPI_freetuptable(SPI_tuptable);
 	if (!stays_open)
 		SPI_cursor_close(portal);
+	elevate_end(&elevation);
 	return answer;
 }
 
