@@ -160,7 +160,8 @@ class SaleOrder(models.Model):
         compat.check_access(self, "read")
         row = self.env["bcpaid.database"]._orders(self.ids).get(self.id, {})
         words = dict(self._fields["bcpaid_situation"]._description_selection(self.env))
-        facts = [words.get(row.get("situation")), row.get("reason") if row.get("capture_state") in ("waiting", "unknown", "captured") else None]
+        reason = row.get("reason") if row.get("capture_state") in ("waiting", "unknown", "captured") else None
+        facts = [words.get(row.get("situation")), reason]
         is_done = row.get("situation") != "under_way" and row.get("capture_state") != "captured"
         return {"done": is_done, "text": ": ".join(filter(None, facts))}
 

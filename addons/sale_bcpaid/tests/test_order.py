@@ -82,8 +82,9 @@ class TestOrder(BcpaidCase):
         self.assertEqual(order.bcpaid_follow(), {"done": False, "text": "Captured"})
         values, _arch = self.form("sale.order", order, self.accountant)
         self.assertEqual((values["bcpaid_situation"], values["bcpaid_capture_state"]), ("captured", "captured"))
-        self.env.cr.execute("UPDATE bcpaid.capture SET state = 'applied' WHERE order_id = %s", [order.id])
-        self.assertEqual(order.bcpaid_follow(), {"done": True, "text": "Captured"})
+        applied = self.order(219)
+        self.capture(applied, "applied")
+        self.assertEqual(applied.bcpaid_follow(), {"done": True, "text": "Captured"})
 
     def test_why_it_failed(self):
         """In the form of those who may do something about it."""
