@@ -258,6 +258,8 @@ sub come_to_rest
 	my $restless = sub { $shop->sql(<<"SQL") };
 SELECT 'store ' || id || ' is not tested' FROM bcpaid.store WHERE id IN ($tests) AND tested_at IS NULL
  UNION ALL
+SELECT 'order ' || o || ' has no capture' FROM unnest(ARRAY[$orders]) o WHERE o <> 0 AND NOT EXISTS (SELECT FROM bcpaid.capture c WHERE c.order_id = o)
+ UNION ALL
 SELECT c.store_hash || ' is ' || c.state || ': ' || coalesce(c.reason, '')
   FROM bcpaid.capture c JOIN bcpaid.store s ON s.id = c.store_id
  WHERE c.order_id IN ($orders)
