@@ -182,12 +182,16 @@ $shop->{node}->restart;
 $shop->wait_for_state($_, 'applied') for $noted, $marked, $unnoted;
 is(join(' ', map { $shop->captures($_) } 301 .. 303), '1 1 1', 'with the library, all three are captured, each once');
 
-# The file is as long as it was: not noted, but a sweep is asked for.  Vacuum
-# gives the room back.
+# Full, and nobody can empty it: not noted, but a sweep is asked for.  When it can be, the worker gives the room back.
+my $size = "SELECT pg_relation_size('bcpaid.candidate')";
+my $filler = $shop->{node}->background_psql('odoo');
+$filler->query_safe("BEGIN; INSERT INTO bcpaid.candidate SELECT 'm', 2000000000 FROM generate_series(1, 1900000)");
 my $missed = $shop->paid_order(40, 304);
 $shop->wait_for_state($missed, 'applied');
-$shop->wait_until_quiet;
-$shop->sql('VACUUM bcpaid.candidate');
+$filler->query_safe('ROLLBACK');
+$filler->quit;
+$shop->sql('SELECT bcpaid.wake()');
+$shop->wait_until('the table is small again', sub { $shop->sql($size) eq '0' }, sub { $shop->sql($size) });
 my $again = $shop->paid_order(50, 305);
 $shop->wait_for_state($again, 'applied');
 is($shop->sql("SELECT string_agg(origin, ' ' ORDER BY order_id) FROM bcpaid.capture WHERE order_id IN ($missed, $again)"),
