@@ -12,7 +12,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHAPE = {"name": str, "figure": (int, float), "unit": str, "limit": (int, float, type(None)),
          "ratio": (int, float, type(None)), "target": str, "met": bool, "what": str, "limit_is": str}
-MAY_BE_0 = {"snapshots", "µs"}      # a quick form may take less than the clock of processor time can tell
+MAY_BE_0 = {"snapshots", "wake-ups", "MB a million", "µs"}      # a quick form may take less than the clock of processor time can tell
 
 
 def problems(line):

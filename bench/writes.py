@@ -1,0 +1,41 @@
+"""The limit of PostgreSQL: what a capture writes, by pgbench, with nothing between.
+
+In as few transactions as the promises allow: the intent and the outcome are durable, each for itself; what a crash may
+undo is not waited for, as bcpaid does not. Statements are prepared and sent in one go, so that nothing waits for a client.
+"""
+
+import re
+
+CLIENTS = 8
+HISTORY = "INSERT INTO bcpaid.history (capture_id, state, by) VALUES (:id, '{}', 'worker');\n"
+ATTEMPT = ("INSERT INTO bcpaid.attempt (capture_id, purpose, requests, status, took_ms, outcome)"
+           " VALUES (:id, '{}', {}, 200, 10, '{}');\n")
+MOVE = "UPDATE bcpaid.capture SET state = '{}', due = clock_timestamp(), changed_at = clock_timestamp(){} WHERE id = :id;\n"
+SCRIPT = ("\\set n :n + 1\n\\set id :base + :client_id * 1000000 + :n\n\\set order_id :first + :id % :orders\n\\startpipeline\n"
+          "BEGIN;\nSET LOCAL synchronous_commit = off;\n"
+          "INSERT INTO bcpaid.capture (id, store_hash, remote_order_id, order_id, store_id, origin, requested_by, amount, currency, marker)"
+          " VALUES (:id, 'bench', :id, :order_id, 1, 'payment', 'bcpaid', 10, 'USD', 'bcpaid-0123456789abcdef0123456789abcdef');\n"
+          + HISTORY.format("queued") + MOVE.format("claimed", "") + HISTORY.format("claimed") + "COMMIT;\n"
+          "BEGIN;\n" + ATTEMPT.format("look", 2, "go") + MOVE.format("sending", ", sends = 1, sent_at = clock_timestamp()")
+          + HISTORY.format("sending") + "COMMIT;\n"
+          "BEGIN;\n" + ATTEMPT.format("send", 1, "taken")
+          + MOVE.format("captured", ", captured_by = 'bcpaid', captured_at = clock_timestamp(), transaction_id = '9007199254740993'")
+          + HISTORY.format("captured") + "COMMIT;\n"
+          "BEGIN;\nSET LOCAL synchronous_commit = off;\n"
+          "UPDATE public.sale_order SET bcpaid_payment_status = 'Captured' WHERE id = :order_id;\n"
+          + MOVE.format("applied", "") + HISTORY.format("applied") + "COMMIT;\n\\endpipeline\n")
+
+
+class Writes:
+    """Runs of it, each with ids of its own, on orders that nobody else wants."""
+
+    def __init__(self, server, first, orders):
+        self.server, self.first, self.orders, self.runs = server, first, orders, 0
+
+    def rate(self, captures):
+        """Captures a second."""
+        self.runs += 1
+        said = self.server.pgbench(SCRIPT, "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-t", str(captures // CLIENTS),
+                                   "-D", "n=0", "-D", f"base={self.runs * 1_000_000_000}", "-D", f"first={self.first}", "-D", f"orders={self.orders}",
+                                   user="postgres")
+        return float(re.search(r"tps = ([\d.]+)", said)[1])
