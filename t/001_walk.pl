@@ -25,6 +25,7 @@ is($asked->{body},
 # In the order of the states, each committed on its own.
 is($shop->sql("SELECT string_agg(state, ' ' ORDER BY at) FROM bcpaid.history"),
 	'queued claimed sending captured applied', 'every state left its row of history');
+$shop->wait_until('the capture was read back', sub { $shop->sql("SELECT count(*) FROM bcpaid.attempts WHERE purpose = 'read back'") eq '1' });
 is($shop->sql("SELECT string_agg(purpose || ' ' || outcome, ', ' ORDER BY id) FROM bcpaid.attempts"),
 	'look go, send taken, read back taken', 'every conversation left its row');
 is($shop->sql('SELECT coalesce(max(warning), \'none\') FROM bcpaid.capture'), 'none', 'nothing strange was seen');
