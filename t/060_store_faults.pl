@@ -12,6 +12,7 @@ use Test::More;
 # What is put off waits for an hour: so it can be looked at, and time passes when we say so.
 my $shop = Bcpaid::Shop->new('store_faults', timeout => 180, conf => <<'CONF');
 bcpaid.request_timeout = '60s'
+bcpaid.connect_timeout = '60s'
 bcpaid.retry_base = '1h'
 bcpaid.retry_cap = '1h'
 bcpaid.max_attempts = 1000
