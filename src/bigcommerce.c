@@ -280,12 +280,6 @@ finish(BcConversation *c)
 	SetLatch(MyLatch);
 }
 
-void
-bigcommerce_push(void)
-{
-	http_push();
-}
-
 bool
 bigcommerce_next(void **tag, BcResult *result)
 {
@@ -298,6 +292,16 @@ bigcommerce_next(void **tag, BcResult *result)
 	*result = c->result;
 	conversation_free(c);
 	return true;
+}
+
+/* A write under way may still arrive: the caller treats it as unknown. */
+void
+bigcommerce_abandon(BcConversation *conversation)
+{
+	if (conversation->transfer != NULL)
+		http_cancel(conversation->transfer);
+	dlist_delete(&conversation->node);
+	conversation_free(conversation);
 }
 
 /*

@@ -55,10 +55,7 @@ extern void http_shutdown(void);	/* drop all transfers at once, without
  * NULL, and no call, only when out of memory.
  */
 extern void *http_start(const HttpRequest *request, HttpDone done, void *arg);
-
-/* Send what was started, as far as can be without waiting; calls nothing back. */
-extern void http_push(void);
-
+extern void http_cancel(void *transfer);	/* `done` is not called */
 extern int	http_in_flight(void);
 
 /*
