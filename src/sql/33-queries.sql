@@ -38,8 +38,10 @@ COMMENT ON FUNCTION bcpaid.resolve_text() IS 'query: the orders that payments, j
  * By the order's row first: once an order is captured its status says so, and
  * nothing else is read.  A range of ids, so that a batch is bounded by what it
  * reads and not by what it finds; OFFSET 0 keeps the lookups from becoming joins,
- * which would read our whole ledger for each batch.  A capture of another remote
- * order, or at another store, is none of what the order is linked to now.
+ * which would read our whole ledger for each batch; and captures from being found
+ * by their store, which would read all of a store for each order.  A capture of
+ * another remote order, or at another store, is none of what the order is linked
+ * to now.
  */
 CREATE FUNCTION bcpaid.sweep_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $sweep$
@@ -49,8 +51,8 @@ WHERE o.id > $1::int4 AND o.id <= $2::int4 AND o.state IN ('sale', 'done') AND o
   AND {words} <> '' AND {store_id} = ANY (ARRAY(SELECT s.id FROM bcpaid.store s WHERE s.mark_order_as_paid))
   AND ({own_status_words} = ANY ({refused})) IS NOT TRUE
   AND NOT EXISTS (
-      SELECT FROM bcpaid.capture c
-      WHERE c.order_id = o.id AND c.remote_order_id::text = {words} AND NOT ({is_loose})
+      SELECT FROM (SELECT k.* FROM bcpaid.capture k WHERE k.order_id = o.id OFFSET 0) c
+      WHERE c.remote_order_id::text = {words} AND NOT ({is_loose})
         AND c.store_hash = (SELECT {hash} FROM bcpaid.store s {store_join} WHERE s.id = {store_id})
       OFFSET 0)
   AND NOT EXISTS (SELECT FROM bcpaid.baseline b WHERE b.order_id = o.id OFFSET 0)
