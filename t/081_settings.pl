@@ -134,6 +134,8 @@ reload(max_workers => 1);
 $shop->make_database('second');
 my $second = { name => 'bcpaid.max_workers = 3: the second database is served' };
 at('second', sub { $shop->place($second); $shop->pay_all($second) });
+$shop->wait_until('the worker has had its slice of time', sub {
+	$shop->sql("SELECT backend_start < now() - interval '11 s' FROM pg_stat_activity WHERE pid = $pid") eq 't' });
 my $meanwhile = paid('while the only worker has no time for new ones', state => 'queued', captures => 0);
 ends($meanwhile);
 is(worker('second'), '', 'bcpaid.max_workers = 1: the second database waits');
