@@ -24,7 +24,7 @@ DECLARE
 BEGIN
     FOR n IN 1 .. batches LOOP
         began := clock_timestamp();
-        ids := ARRAY(SELECT id FROM bcpaid.queue_claim(ARRAY[1], ARRAY[room], '{}', room));
+        ids := ARRAY(SELECT id FROM bcpaid.queue_claim(ARRAY[1], ARRAY[room], '{}', room, room));
         INSERT INTO public.claims (room, ms, found) VALUES (room, extract(epoch FROM clock_timestamp() - began) * 1000, cardinality(ids));
         COMMIT;
         EXIT WHEN ids = '{}';

@@ -280,6 +280,12 @@ finish(BcConversation *c)
 	SetLatch(MyLatch);
 }
 
+void
+bigcommerce_push(void)
+{
+	http_push();
+}
+
 bool
 bigcommerce_next(void **tag, BcResult *result)
 {
@@ -292,16 +298,6 @@ bigcommerce_next(void **tag, BcResult *result)
 	*result = c->result;
 	conversation_free(c);
 	return true;
-}
-
-/* A write under way may still arrive: the caller treats it as unknown. */
-void
-bigcommerce_abandon(BcConversation *conversation)
-{
-	if (conversation->transfer != NULL)
-		http_cancel(conversation->transfer);
-	dlist_delete(&conversation->node);
-	conversation_free(conversation);
 }
 
 /*

@@ -139,10 +139,10 @@ extern BcConversation *bigcommerce_start(BcPurpose purpose, const BcStore *store
 										 const BcOrder *order, const BcResult *look,
 										 void *tag);
 
+/* Send what was started; otherwise it leaves with the next http_wait(). */
+extern void bigcommerce_push(void);
+
 /* The next finished conversation's tag and result, or false.  Frees the conversation. */
 extern bool bigcommerce_next(void **tag, BcResult *result);
-
-/* Give up one running conversation (the store was paused, the worker leaves). */
-extern void bigcommerce_abandon(BcConversation *conversation);
 
 #endif							/* BCPAID_BIGCOMMERCE_H */

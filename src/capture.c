@@ -43,6 +43,8 @@ static bool sweep_is_due = false;
 static TimestampTz judged_at = 0;
 static TimestampTz look_again_at = DT_NOEND;	/* for candidates that were
 												 * left */
+static TimestampTz claim_at = 0;	/* when something may be claimed, and */
+static TimestampTz apply_at = 0;	/* applied; 0: now, or not known */
 static WorkPatience judging;
 static WorkPatience sweeping;
 static int64 clock_seen = 0;	/* clock_offset(), as last acted upon */
@@ -53,6 +55,7 @@ static void recover(void *arg);
 static void mend_times(void *arg);
 static void watch_clock(void);
 static TimestampTz next_round(void);
+static TimestampTz later(TimestampTz due, TimestampTz now);
 static void judge_news(void);
 static void ask_sweep(void *arg);
 static void take_candidates(void *more);
@@ -105,22 +108,39 @@ capture_in_flight(void)
 }
 
 /*
- * Answers are settled last: the write that an intent allows leaves with the
- * next look at the sockets, not after somebody else's orders.
+ * Answers are settled last: the write that an intent allows leaves at once,
+ * not after somebody else's orders.  What is not due is not asked for, and
+ * what news may have made due is applied in the next round: before it comes
+ * the request of a payment made just now.
  */
 TimestampTz
 capture_round(bool news, bool may_claim)
 {
-	bool		more;
+	bool		woken = news || clock_now() >= look_again_at;
+	bool		more = false;
 
 	watch_clock();
-	has_news |= news || clock_now() >= look_again_at;
-	more = order_apply_due(job_count > 0);
+	has_news |= woken;
+	if (clock_now() >= apply_at)
+		more = order_apply_due(job_count > 0);
+	if (woken)
+	{
+		apply_at = claim_at = 0;
+		more = true;
+	}
 	judge_news();
-	if (may_claim)
+	if (may_claim && clock_now() >= claim_at)
+	{
 		claim_due();
+		job_push();
+	}
 	job_collect();
-	more |= results_settle();
+	if (results_settle())
+	{
+		job_push();
+		apply_at = claim_at = 0;
+		more = true;
+	}
 	return more ? clock_now() : next_round();
 }
 
@@ -129,9 +149,10 @@ static TimestampTz
 next_round(void)
 {
 	static WorkPatience patience;
-	ClaimNext	next = {.at = DT_NOEND};
+	QueueNext	next = {.due = DT_NOEND,.apply = DT_NOEND};
 	TimestampTz now = clock_now();
 	TimestampTz at = job_next_ready();
+	int64		offset = Max(clock_seen, clock_offset());
 
 	if (work_try(&patience, "looking what is due next", claim_next_due, &next) == WORK_FAILED)
 		return Min(at, patience.not_before);
@@ -140,7 +161,8 @@ next_round(void)
 	 * Written before the clock was set or after: the earlier of both, and the
 	 * next round knows better.
 	 */
-	next.at = clock_of(next.at, Max(clock_seen, clock_offset()));
+	claim_at = clock_of(next.due, offset);
+	apply_at = clock_of(next.apply, offset);
 	sweep_is_due = next.sweep;
 
 	/*
@@ -160,9 +182,13 @@ next_round(void)
 	 * Due and not claimed: somebody holds its row.  Or its store has no room
 	 * until a conversation ends, which wakes us.
 	 */
-	if (next.at <= now)
-		next.at = TimestampTzPlusMilliseconds(now, HELD_ROW_PAUSE_MS);
-	return Min(at, next.at);
+	return Min(at, later(Min(claim_at, apply_at), now));
+}
+
+static TimestampTz
+later(TimestampTz due, TimestampTz now)
+{
+	return due <= now ? TimestampTzPlusMilliseconds(now, HELD_ROW_PAUSE_MS) : due;
 }
 
 /* ---- what Odoo changed ---- */
@@ -208,6 +234,7 @@ take_candidates(void *more)
 {
 	static int	at_once = CANDIDATES_AT_ONCE;
 
+	work_may_be_lost();			/* they are candidates still */
 	*(bool *) more = with_care(queue_take_candidates, &at_once, CANDIDATES_AT_ONCE);
 	stop_point("judge.done");
 }

@@ -16,7 +16,7 @@
 #include "stop.h"
 #include "work.h"
 
-#define IN_FLIGHT_MAX	512
+#define IN_FLIGHT_MAX	1024	/* captures, each with a socket */
 #define NO_TOKEN		"the store has no valid hash or access token"
 
 typedef struct ClaimWork
@@ -90,10 +90,12 @@ claim_some(void *arg)
 	if (!may_send)
 		return;
 
+	work_may_be_lost();			/* it is queued still */
 	dlist_foreach(iter, &job_list)
 		busy[nbusy++] = dlist_container(Job, node, iter.cur)->claim.id;
 	work->ntests = queue_tests(&work->tests);
-	work->n = queue_claim(rooms, nrooms, busy, nbusy, PACE_DEFAULT_ROOM, &work->claims);
+	work->n = queue_claim(rooms, nrooms, busy, nbusy, PACE_DEFAULT_ROOM,
+						  IN_FLIGHT_MAX - job_count, &work->claims);
 	if (work->n > 0)
 		stop_point("claim.done");
 }
@@ -114,7 +116,5 @@ check_environment(void)
 void
 claim_next_due(void *arg)
 {
-	ClaimNext  *next = arg;
-
-	next->at = queue_next_due(may_send, &next->sweep, &next->news);
+	queue_next_due(may_send, arg);
 }

@@ -13,14 +13,7 @@
 /* Claim what is due and begin its conversations; outside a transaction. */
 extern void claim_due(void);
 
-/* A work_run() step: sets a ClaimNext. */
-typedef struct ClaimNext
-{
-	TimestampTz at;
-	bool		sweep;			/* a sweep is due */
-	bool		news;			/* candidates are there */
-} ClaimNext;
-
+/* A work_run() step: sets a QueueNext. */
 extern void claim_next_due(void *next);
 
 #endif							/* BCPAID_CLAIM_H */

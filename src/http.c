@@ -55,6 +55,7 @@ http_reload(void)
 	dlist_mutable_iter iter;
 
 	http_target_set(&target);
+	transfer_forget_handles();
 	resolve_refresh();
 	dlist_foreach_modify(iter, &waiting)
 		fail(dlist_container(HttpTransfer, node, iter.cur), "the settings were reloaded");
@@ -67,6 +68,7 @@ http_shutdown(void)
 	drop_all(&waiting);
 	drop_all(&running);
 	drop_all(&finished);
+	transfer_forget_handles();
 	multi_shutdown();
 	resolve_shutdown();
 }
@@ -105,9 +107,9 @@ http_start(const HttpRequest *request, HttpDone done, void *arg)
 }
 
 void
-http_cancel(void *transfer)
+http_push(void)
 {
-	drop(transfer);
+	multi_push();
 }
 
 int

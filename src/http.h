@@ -55,7 +55,10 @@ extern void http_shutdown(void);	/* drop all transfers at once, without
  * NULL, and no call, only when out of memory.
  */
 extern void *http_start(const HttpRequest *request, HttpDone done, void *arg);
-extern void http_cancel(void *transfer);	/* `done` is not called */
+
+/* Send what was started, as far as can be without waiting; calls nothing back. */
+extern void http_push(void);
+
 extern int	http_in_flight(void);
 
 /*

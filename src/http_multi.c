@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "miscadmin.h"
@@ -21,7 +22,10 @@
 #include "http_multi.h"
 #include "http_util.h"
 
-#define IDLE_CONNECTIONS	64L /* kept for the next reads, 64 kB each */
+#define CONNECTIONS_MAX	1024L	/* those in use and those kept for the next
+								 * reads: as many as claim.c takes up at once,
+								 * or none would be kept then */
+#define SOCKETS_MAX		2048
 #define EVENTS_MAX			64	/* taken from epoll at once */
 
 static CURLM *multi;
@@ -35,6 +39,7 @@ static int64 timer_ms;			/* when libcurl wants to be called */
 
 /* prototypes of private functions */
 static void make_handle(void);
+static void allow_sockets(void);
 static void make_sockets(void);
 static void check(CURLMcode code, const char *what);
 static int	on_socket(CURL *easy, curl_socket_t s, int what, void *arg, void *known);
@@ -48,6 +53,7 @@ multi_init(int resolver)
 {
 	resolver_fd = resolver;
 	make_handle();
+	allow_sockets();
 	make_sockets();
 	if (wait_event == 0)
 		wait_event = compat_wait_event("BcpaidHttp");
@@ -69,7 +75,7 @@ make_handle(void)
 				 errmsg("could not initialize libcurl")));
 	check(curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket), "CURLMOPT_SOCKETFUNCTION");
 	check(curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer), "CURLMOPT_TIMERFUNCTION");
-	check(curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS), "CURLMOPT_MAXCONNECTS");
+	check(curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_MAX), "CURLMOPT_MAXCONNECTS");
 }
 
 static void
@@ -79,6 +85,19 @@ check(CURLMcode code, const char *what)
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("could not set %s: %s", what, curl_multi_strerror(code))));
+}
+
+/* The usual soft limit of 1024 files is for programs that use select(). */
+static void
+allow_sockets(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < SOCKETS_MAX)
+	{
+		files.rlim_cur = Min(files.rlim_max, SOCKETS_MAX);
+		(void) setrlimit(RLIMIT_NOFILE, &files);
+	}
 }
 
 /* WL_EXIT_ON_PM_DEATH: a worker without its postmaster must not write to a store. */
@@ -253,6 +272,12 @@ run_timer(void)
 	http_block_signals(&before);
 	(void) curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &still_running);
 	http_unblock_signals(&before);
+}
+
+void
+multi_push(void)
+{
+	run_timer();
 }
 
 /* The message lies in the handle's memory: it is read before the handle goes. */

@@ -16,6 +16,9 @@
 extern void multi_init(int resolver);
 extern void multi_shutdown(void);	/* after the last transfer was removed */
 
+/* Let libcurl begin what was added, without waiting for anything. */
+extern void multi_push(void);
+
 extern bool multi_add(HttpTransfer *transfer);
 extern void multi_remove(HttpTransfer *transfer);
 

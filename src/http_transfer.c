@@ -17,8 +17,18 @@
 #include "http_util.h"
 
 #define HEADERS_MAX		(64 * 1024) /* all lines of one answer together */
+#define HANDLES_MAX		1024	/* kept for the next requests */
+#define HANDLES_MS		3600000 /* a certificate is checked anew within the
+								 * hour */
+
+/* Not in use now: the last one given back goes first. */
+static CURL *handles[HANDLES_MAX];
+static int	nhandles;
+static int64 handles_since;
 
 /* prototypes of private functions */
+static CURL *take_handle(void);
+static void give_back(CURL *easy);
 static bool is_not_sent(CURL *easy, CURLcode code);
 static bool is_certificate(CURLcode code);
 
@@ -37,7 +47,7 @@ transfer_new(const HttpRequest *request, const HttpTarget *target,
 	transfer->arg = arg;
 	http_header_reset(&transfer->answer);
 	http_block_signals(&before);
-	transfer->easy = curl_easy_init();
+	transfer->easy = take_handle();
 	built = transfer->easy != NULL && options_set(transfer, request, target);
 	http_unblock_signals(&before);
 	if (transfer->easy == NULL)
@@ -57,13 +67,48 @@ transfer_free(HttpTransfer *transfer)
 
 	http_block_signals(&before);
 	if (transfer->easy != NULL)
-		curl_easy_cleanup(transfer->easy);
+		give_back(transfer->easy);
 	http_unblock_signals(&before);
 	curl_slist_free_all(transfer->headers);
 	curl_slist_free_all(transfer->addresses);
 	free(transfer->body);
 	free(transfer->received);
 	free(transfer);
+}
+
+/*
+ * A handle remembers the TLS session of the last connection that it made, so a
+ * write, whose connection is always new, resumes one: that costs half of what
+ * a whole handshake does.  One shared by all handles would not: OpenSSL lets
+ * each session be resumed once.
+ */
+static CURL *
+take_handle(void)
+{
+	if (http_now_ms() - handles_since > HANDLES_MS)
+	{
+		transfer_forget_handles();
+		handles_since = http_now_ms();
+	}
+	return nhandles > 0 ? handles[--nhandles] : curl_easy_init();
+}
+
+/* Without anything of the request: the token, above all. */
+static void
+give_back(CURL *easy)
+{
+	curl_easy_reset(easy);
+	if (nhandles < HANDLES_MAX)
+		handles[nhandles++] = easy;
+	else
+		curl_easy_cleanup(easy);
+}
+
+void
+transfer_forget_handles(void)
+{
+	while (nhandles > 0)
+		curl_easy_cleanup(handles[--nhandles]);
 }
 
 /* libcurl's callback: no ereport here or below, a jump out of libcurl corrupts it. */

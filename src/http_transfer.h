@@ -41,6 +41,9 @@ extern HttpTransfer *transfer_new(const HttpRequest *request, const HttpTarget *
 								  HttpDone done, void *arg);
 extern void transfer_free(HttpTransfer *transfer);
 
+/* libcurl's handles are kept for the next requests, TLS sessions and all: no longer. */
+extern void transfer_forget_handles(void);
+
 /* libcurl's callbacks: they never throw, a jump out of libcurl corrupts it. */
 extern size_t transfer_take_body(char *data, size_t size, size_t n, void *arg);
 extern size_t transfer_take_header(char *data, size_t size, size_t n, void *arg);

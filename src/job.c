@@ -65,6 +65,42 @@ job_converse(Job *job, BcPurpose purpose)
 	stop_point(purpose == BC_SEND ? "write.begun" : "read.begun");
 }
 
+void
+job_read_back(Job *job)
+{
+	job->is_settled = true;
+	job_converse(job, BC_READ_BACK);
+}
+
+bool
+job_reads_back(int store_id)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &job_list)
+	{
+		Job		   *job = dlist_container(Job, node, iter.cur);
+
+		if (job->is_settled && job->claim.store.id == store_id)
+			return true;
+	}
+	return false;
+}
+
+void
+job_was_read_back(int store_id)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &job_list)
+	{
+		Job		   *job = dlist_container(Job, node, iter.cur);
+
+		if (job->claim.store.id == store_id)
+			job->claim.read_back = true;
+	}
+}
+
 /* Also between two conversations: who looked will write, and nobody else may use up what that needs. */
 static void
 owe(Job *job, int requests)
@@ -114,6 +150,12 @@ job_end(Job *job, BcVerdict verdict, const char *reason)
 	job->result.store_unwell = false;
 	strlcpy(job->result.reason, reason, sizeof(job->result.reason));
 	job->has_ended = true;
+}
+
+void
+job_push(void)
+{
+	bigcommerce_push();
 }
 
 void

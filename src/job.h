@@ -46,8 +46,19 @@ extern void job_drop(Job *job);
 /* Begin a conversation; its end shows as has_ended after job_collect(). */
 extern void job_converse(Job *job, BcPurpose purpose);
 
+/*
+ * Read back what is settled; one of a store at a time is enough to tell, and
+ * once it has told, those claimed before that need not.
+ */
+extern void job_read_back(Job *job);
+extern bool job_reads_back(int store_id);
+extern void job_was_read_back(int store_id);
+
 /* A conversation that ended before it began. */
 extern void job_end(Job *job, BcVerdict verdict, const char *reason);
+
+/* Have what was begun leave now: what the round does next takes longer. */
+extern void job_push(void);
 
 /* Take in the conversations that have ended. */
 extern void job_collect(void);

@@ -92,6 +92,7 @@ apply(void *arg)
 	char	   *outcome;
 
 	odoo_query(ODOO_APPLY, values, false);
+	work_may_be_lost();			/* it is captured still, and applied again */
 	outcome = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (outcome == NULL)
 		elog(ERROR, "the profile's apply query returned nothing");

@@ -32,12 +32,6 @@ static SqlCall take = SQLCALL("SELECT bcpaid.queue_take_candidates($1)", 1, INT4
 static SqlCall ask_sweep = {.text = "SELECT bcpaid.queue_ask_sweep()"};
 static SqlCall sweep = SQLCALL("SELECT bcpaid.queue_sweep($1)", 1, INT4OID);
 static SqlCall environment = {.text = "SELECT bcpaid.environment_problem()"};
-static SqlCall attempt = SQLCALL("SELECT bcpaid.queue_attempt($1, $2, $3, $4, $5, $6, $7)", 7,
-								 INT8OID, TEXTOID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID);
-static SqlCall settle = SQLCALL("SELECT bcpaid.queue_settle($1, $2::text[], $3, $4, $5, $6, $7,"
-								" $8::numeric, $9, $10, $11, $12, $13)", 13,
-								INT8OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, BOOLOID, BOOLOID,
-								TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID);
 static SqlCall store = SQLCALL("SELECT bcpaid.queue_store($1, $2, $3, $4, $5)", 5,
 							   INT4OID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
 static SqlCall unapplied = SQLCALL("SELECT * FROM bcpaid.queue_unapplied($1)", 1, INT4OID);
@@ -110,49 +104,6 @@ queue_environment_problem(void)
 	return is_null ? NULL : TextDatumGetCString(problem);
 }
 
-void
-queue_attempt(int64 id, const BcResult *result)
-{
-	static const char *const purposes[] = {"look", "send", "read back", "test"};
-	static const char *const outcomes[] = {
-		"go", "taken", "taken by other", "wait", "held", "refused", "not ours",
-	"not sent", "unknown", "look again", "no way A", "stop store", "ok"};
-	Datum		values[7];
-
-	values[0] = Int64GetDatum(id);
-	values[1] = CStringGetTextDatum(purposes[result->purpose]);
-	values[2] = Int32GetDatum(result->requests);
-	values[3] = Int32GetDatum(result->status);
-	values[4] = Int32GetDatum(result->took_ms);
-	values[5] = CStringGetTextDatum(outcomes[result->verdict]);
-	values[6] = sqlcall_text_from_utf8(result->reason);
-	sqlcall_run(&attempt, values, NULL);
-}
-
-bool
-queue_settle(const QueueMove *move)
-{
-	Datum		values[13];
-	char		nulls[13];
-
-	memset(nulls, ' ', sizeof(nulls));
-	values[0] = Int64GetDatum(move->id);
-	sqlcall_set_text(values, nulls, 1, move->from_states);
-	sqlcall_set_text(values, nulls, 2, move->to_state);
-	sqlcall_set_text(values, nulls, 3, move->reason);
-	values[4] = sqlcall_due_after(move->delay_ms);
-	values[5] = BoolGetDatum(move->failed);
-	values[6] = BoolGetDatum(move->absent);
-	sqlcall_set_text(values, nulls, 7, move->amount);
-	sqlcall_set_text(values, nulls, 8, move->currency);
-	sqlcall_set_text(values, nulls, 9, move->transaction_id);
-	sqlcall_set_text(values, nulls, 10, move->captured_by);
-	sqlcall_set_text(values, nulls, 11, move->warning);
-	values[12] = BoolGetDatum(move->answered);
-	sqlcall_run(&settle, values, nulls);
-	return sqlcall_first_bool();
-}
-
 bool
 queue_store(int store_id, int generation, const char *condition, const char *detail,
 			int delay_ms)
@@ -204,8 +155,8 @@ queue_applied(int64 id, const char *outcome, const char *detail, int delay_ms)
 	sqlcall_run(&applied, values, NULL);
 }
 
-TimestampTz
-queue_next_due(bool may_send, bool *sweep_is_due, bool *is_news)
+void
+queue_next_due(bool may_send, QueueNext *next)
 {
 	Datum		values[2];
 	HeapTuple	row;
@@ -218,9 +169,10 @@ queue_next_due(bool may_send, bool *sweep_is_due, bool *is_news)
 
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
-	*sweep_is_due = sqlcall_truth_of(row, desc, "sweep");
-	*is_news = sqlcall_truth_of(row, desc, "news");
-	return DatumGetTimestampTz(sqlcall_first_value(&is_null));
+	next->due = DatumGetTimestampTz(sqlcall_first_value(&is_null));
+	next->apply = DatumGetTimestampTz(SPI_getbinval(row, desc, SPI_fnumber(desc, "apply"), &is_null));
+	next->sweep = sqlcall_truth_of(row, desc, "sweep");
+	next->news = sqlcall_truth_of(row, desc, "news");
 }
 
 void

@@ -42,8 +42,7 @@ typedef struct QueueClaim
 typedef struct QueueMove
 {
 	int64		id;
-	const char *from_states;	/* array literal: in no other state is it
-								 * moved */
+	const char *from_state;		/* in no other is it moved */
 	const char *to_state;
 	const char *reason;			/* or NULL */
 	int			delay_ms;		/* until due; -1: for ever */
@@ -55,7 +54,16 @@ typedef struct QueueMove
 	const char *transaction_id;
 	const char *captured_by;
 	const char *warning;
+	bool		moved;			/* set by queue_settle(): no person moved it
+								 * meanwhile */
 } QueueMove;
+
+/* A conversation, for audit. */
+typedef struct QueueAttempt
+{
+	int64		id;
+	const BcResult *result;
+} QueueAttempt;
 
 typedef struct QueueWish
 {
@@ -81,16 +89,16 @@ extern bool queue_sweep(int at_most);
 
 /* Claims, in work_context(); their number is returned. */
 extern int	queue_claim(const QueueRoom *rooms, int nrooms, const int64 *busy,
-						int nbusy, int default_room, QueueClaim **claims);
+						int nbusy, int default_room, int at_most, QueueClaim **claims);
 
 /* Sets `granted` of those whose intent is part of this transaction. */
 extern void queue_intend(QueueWish *wishes, int nwishes);
 
 extern char *queue_environment_problem(void);
-extern void queue_attempt(int64 id, const BcResult *result);
+extern void queue_attempt(const QueueAttempt *attempts, int n);
 
-/* False if the capture was moved by a person meanwhile. */
-extern bool queue_settle(const QueueMove *move);
+/* Sets `moved` of each. */
+extern void queue_settle(QueueMove *moves, int n);
 
 /* Stores to be tested: claims without a capture, in work_context(). */
 extern int	queue_tests(QueueClaim **claims);
@@ -114,6 +122,15 @@ extern void queue_applied(int64 id, const char *outcome, const char *detail,
 						  int delay_ms);
 
 /* By the system's clock. */
-extern TimestampTz queue_next_due(bool may_send, bool *sweep_is_due, bool *is_news);
+typedef struct QueueNext
+{
+	TimestampTz due;			/* a capture may be claimed, a store tested, a
+								 * sweep begun */
+	TimestampTz apply;			/* an order may be set to Captured */
+	bool		sweep;			/* a sweep is due */
+	bool		news;			/* candidates are there */
+} QueueNext;
+
+extern void queue_next_due(bool may_send, QueueNext *next);
 
 #endif							/* BCPAID_QUEUE_H */

@@ -15,8 +15,8 @@
 #include "sqlcall.h"
 #include "work.h"
 
-static SqlCall claim = SQLCALL("SELECT * FROM bcpaid.queue_claim($1, $2, $3, $4)", 4,
-							   INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT4OID);
+static SqlCall claim = SQLCALL("SELECT * FROM bcpaid.queue_claim($1, $2, $3, $4, $5)", 5,
+							   INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT4OID, INT4OID);
 static SqlCall intend = SQLCALL("SELECT bcpaid.queue_intend($1, $2::numeric[], $3::numeric[], $4)", 4,
 								INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID);
 static SqlCall tests = {.text = "SELECT * FROM bcpaid.queue_tests()"};
@@ -29,15 +29,16 @@ static BcStrategy strategy_of(const char *name);
 
 int
 queue_claim(const QueueRoom *rooms, int nrooms, const int64 *busy, int nbusy,
-			int default_room, QueueClaim **claims)
+			int default_room, int at_most, QueueClaim **claims)
 {
-	Datum		values[4];
+	Datum		values[5];
 	int			n;
 
 	values[0] = PointerGetDatum(int4_array(rooms, nrooms, true));
 	values[1] = PointerGetDatum(int4_array(rooms, nrooms, false));
 	values[2] = PointerGetDatum(sqlcall_int8_array(busy, nbusy));
 	values[3] = Int32GetDatum(default_room);
+	values[4] = Int32GetDatum(at_most);
 	sqlcall_run(&claim, values, NULL);
 
 	n = SPI_processed;
@@ -143,22 +144,14 @@ queue_intend(QueueWish *wishes, int nwishes)
 		texts[0][i] = wishes[i].odoo_amount;
 		texts[1][i] = wishes[i].amount;
 		texts[2][i] = wishes[i].currency;
-		wishes[i].granted = false;
 	}
 	values[0] = PointerGetDatum(sqlcall_int8_array(ids, nwishes));
 	for (int k = 0; k < 3; k++)
 		values[k + 1] = PointerGetDatum(sqlcall_text_array(texts[k], nwishes));
 	sqlcall_run(&intend, values, NULL);
 
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		bool		is_null;
-		int64		id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row],
-													 SPI_tuptable->tupdesc, 1, &is_null));
-
-		for (int i = 0; i < nwishes; i++)
-			wishes[i].granted |= wishes[i].id == id;
-	}
+	for (int i = 0; i < nwishes; i++)
+		wishes[i].granted = sqlcall_has_id(wishes[i].id);
 }
 
 static ArrayType *

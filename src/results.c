@@ -24,15 +24,30 @@
 #define LOOK_FRESH_MS		5000	/* a write rests on a look no older than
 									 * this */
 
+/* What one transaction writes down, in as few statements as can be. */
+typedef struct Batch
+{
+	Job		  **movers;			/* whose the moves are */
+	QueueMove  *moves;
+	int			nmoves;
+	QueueAttempt *attempts;
+	int			nattempts;
+	int		   *succeeded;		/* stores of which that is written */
+	int			nsucceeded;
+} Batch;
+
 /* prototypes of private functions */
 static bool choose_results(void);
 static void settle_together(void *arg);
 static void settle_test(Job *job);
-static void settle_job(Job *job);
+static void settle_job(Job *job, Batch *batch);
+static void keep_attempt(const Job *job, Batch *batch);
 static bool is_fresh(const Job *job);
-static void settle_read_back(Job *job);
-static void write_store(const Job *job, const SettleStore *store);
-static void grant_intents(Job **wishing, int n);
+static void settle_read_back(Job *job, Batch *batch);
+static void move(Batch *batch);
+static void write_store(const Job *job, const SettleStore *store, Batch *batch);
+static bool is_repeated(int store_id, const SettleStore *store, Batch *batch);
+static void grant_intents(const Job *only);
 static void advance(Job *job, WorkResult committed);
 static void do_not_send(Job *job);
 
@@ -89,8 +104,12 @@ choose_results(void)
 static void
 settle_together(void *arg)
 {
-	Job		  **wishing = palloc(sizeof(Job *) * Max(job_count, 1));
-	int			n = 0;
+	Batch		batch = {
+		.movers = palloc(sizeof(Job *) * Max(job_count, 1)),
+		.moves = palloc(sizeof(QueueMove) * Max(job_count, 1)),
+		.attempts = palloc(sizeof(QueueAttempt) * Max(job_count, 1)),
+		.succeeded = palloc(sizeof(int) * Max(job_count, 1)),
+	};
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &job_list)
@@ -102,15 +121,25 @@ settle_together(void *arg)
 		if (job->is_test)
 			settle_test(job);
 		else if (job->is_settled)
-			settle_read_back(job);
+			settle_read_back(job, &batch);
 		else
-			settle_job(job);
-		if (job->step == SETTLE_INTEND)
-			wishing[n++] = job;
+			settle_job(job, &batch);
 	}
-	if (n > 0)
-		grant_intents(wishing, n);
-	stop_point(n > 0 ? "intent.done" : "settle.done");
+	queue_attempt(batch.attempts, batch.nattempts);
+	move(&batch);
+	grant_intents(arg);
+}
+
+/* What a person moved meanwhile stays where it is, and is not read back. */
+static void
+move(Batch *batch)
+{
+	queue_settle(batch->moves, batch->nmoves);
+	for (int i = 0; i < batch->nmoves; i++)
+	{
+		if (!batch->moves[i].moved)
+			batch->movers[i]->step = SETTLE_MOVE;
+	}
 }
 
 static void
@@ -121,20 +150,26 @@ settle_test(Job *job)
 }
 
 static void
-settle_job(Job *job)
+settle_job(Job *job, Batch *batch)
 {
-	QueueMove	move;
+	QueueMove  *next = &batch->moves[batch->nmoves];
 	SettleStore store;
 
-	queue_attempt(job->claim.id, &job->result);
+	keep_attempt(job, batch);
 	job->step = settle_decide(&job->claim, &job->look, &job->result, job->asked_at,
-							  &move, &store);
+							  next, &store);
 	if (job->step == SETTLE_INTEND && !is_fresh(job))
 		job->step = SETTLE_LOOK;
-	write_store(job, &store);
-	if ((job->step == SETTLE_MOVE || job->step == SETTLE_READ_BACK) &&
-		!queue_settle(&move))
-		job->step = SETTLE_MOVE;	/* a person moved it meanwhile */
+	write_store(job, &store, batch);
+	if (job->step == SETTLE_MOVE || job->step == SETTLE_READ_BACK)
+		batch->movers[batch->nmoves++] = job;
+}
+
+static void
+keep_attempt(const Job *job, Batch *batch)
+{
+	batch->attempts[batch->nattempts].id = job->claim.id;
+	batch->attempts[batch->nattempts++].result = &job->result;
 }
 
 /*
@@ -152,30 +187,33 @@ is_fresh(const Job *job)
  * answer that could not be had says nothing; whatever else is not both, is told.
  */
 static void
-settle_read_back(Job *job)
+settle_read_back(Job *job, Batch *batch)
 {
 	SettleStore store = {.detail = job->result.reason};
 	BcVerdict	verdict = job->result.verdict;
 
 	job->step = SETTLE_MOVE;
-	queue_attempt(job->claim.id, &job->result);
+	keep_attempt(job, batch);
 	if (verdict == BC_TAKEN && job->result.status_follows)
+	{
 		store.condition = "read_back";
+		job_was_read_back(job->claim.store.id);
+	}
 	else if (verdict != BC_WAIT && verdict != BC_STOP_STORE)
 	{
 		store.condition = "warning";
 		queue_warn(job->claim.id, job->result.reason);
 	}
 	settle_quota(&job->claim, &job->result, &store);
-	write_store(job, &store);
+	write_store(job, &store, batch);
 }
 
 static void
-write_store(const Job *job, const SettleStore *store)
+write_store(const Job *job, const SettleStore *store, Batch *batch)
 {
 	int			id = job->claim.store.id;
 
-	if (store->condition == NULL)
+	if (store->condition == NULL || is_repeated(id, store, batch))
 		return;
 	if (queue_store(id, job->claim.generation, store->condition, store->detail, store->delay_ms))
 		ereport(LOG,
@@ -183,25 +221,53 @@ write_store(const Job *job, const SettleStore *store)
 				 errhint("Set a valid token with bcpaid.set_token(), then run SELECT bcpaid.resume(%d).", id)));
 }
 
-/* The last word on every write: is it still right, and may it be made from here? */
-static void
-grant_intents(Job **wishing, int n)
+/* That a store does well is written once for all that succeeded at the same time. */
+static bool
+is_repeated(int store_id, const SettleStore *store, Batch *batch)
 {
-	QueueWish  *wishes = palloc(sizeof(QueueWish) * n);
-
-	for (int i = 0; i < n; i++)
+	if (strcmp(store->condition, "success") != 0 || store->delay_ms > 0)
+		return false;
+	for (int i = 0; i < batch->nsucceeded; i++)
 	{
-		wishes[i].id = wishing[i]->claim.id;
-		wishes[i].odoo_amount = wishing[i]->claim.order.amount;
-		wishes[i].amount = wishing[i]->result.amount;
-		wishes[i].currency = wishing[i]->result.currency;
+		if (batch->succeeded[i] == store_id)
+			return true;
 	}
-	queue_intend(wishes, n);
+	batch->succeeded[batch->nsucceeded++] = store_id;
+	return false;
+}
+
+/*
+ * The last word on every write: is it still right, and may it be made from
+ * here?  `only`: of one job, or NULL for all that were chosen.
+ */
+static void
+grant_intents(const Job *only)
+{
+	QueueWish  *wishes = palloc(sizeof(QueueWish) * Max(job_count, 1));
+	Job		  **wishing = palloc(sizeof(Job *) * Max(job_count, 1));
+	int			n = 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &job_list)
+	{
+		Job		   *job = dlist_container(Job, node, iter.cur);
+
+		if (!job->is_chosen || job->step != SETTLE_INTEND || (only != NULL && job != only))
+			continue;
+		wishing[n] = job;
+		wishes[n].id = job->claim.id;
+		wishes[n].odoo_amount = job->claim.order.amount;
+		wishes[n].amount = job->result.amount;
+		wishes[n++].currency = job->result.currency;
+	}
+	if (n > 0)
+		queue_intend(wishes, n);
 	for (int i = 0; i < n; i++)
 	{
 		if (!wishes[i].granted)
 			wishing[i]->step = SETTLE_MOVE;
 	}
+	stop_point(n > 0 ? "intent.done" : "settle.done");
 }
 
 /* The transaction has committed: what it allowed may be done. */
@@ -223,9 +289,8 @@ advance(Job *job, WorkResult committed)
 			job_converse(job, BC_LOOK);
 			break;
 		case SETTLE_READ_BACK:
-			job->is_settled = true;
-			if (pace_has_room(job->claim.store.id))
-				job_converse(job, BC_READ_BACK);
+			if (!job_reads_back(job->claim.store.id) && pace_has_room(job->claim.store.id))
+				job_read_back(job);
 			else
 				job_drop(job);	/* another capture's will do */
 			break;

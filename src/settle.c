@@ -23,9 +23,9 @@
 #define NOT_SHOWN "the store said that it recorded the capture, but does not show it"
 
 /* States from which a conversation's result moves a capture. */
-#define FROM_CLAIMED	"{claimed}"
-#define FROM_SENDING	"{sending}"
-#define FROM_UNKNOWN	"{unknown}"
+#define FROM_CLAIMED	"claimed"
+#define FROM_SENDING	"sending"
+#define FROM_UNKNOWN	"unknown"
 
 /* prototypes of private functions */
 static SettleStep after_look(const QueueClaim *claim, const BcResult *result, QueueMove *move);
@@ -60,17 +60,17 @@ settle_decide(const QueueClaim *claim, const BcResult *look, const BcResult *res
 
 	if (result->purpose == BC_SEND)
 	{
-		move->from_states = FROM_SENDING;
+		move->from_state = FROM_SENDING;
 		step = after_send(claim, look, result, move);
 	}
 	else if (claim->unknown)
 	{
-		move->from_states = FROM_UNKNOWN;
+		move->from_state = FROM_UNKNOWN;
 		step = after_unknown(claim, result, asked_at, move);
 	}
 	else
 	{
-		move->from_states = FROM_CLAIMED;
+		move->from_state = FROM_CLAIMED;
 		step = after_look(claim, result, move);
 	}
 

@@ -59,6 +59,19 @@ sqlcall_first_bool(void)
 	return !is_null && DatumGetBool(value);
 }
 
+bool
+sqlcall_has_id(int64 id)
+{
+	bool		is_null;
+
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		if (DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &is_null)) == id)
+			return true;
+	}
+	return false;
+}
+
 Datum
 sqlcall_interval_ms(int64 ms)
 {
@@ -177,6 +190,6 @@ sqlcall_text_array(const char *const *values, int n)
 	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
-		elements[i] = CStringGetTextDatum(values[i] ? values[i] : "");
+		elements[i] = sqlcall_text_from_utf8(values[i] ? values[i] : "");
 	return construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT);
 }

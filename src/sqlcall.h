@@ -32,6 +32,9 @@ extern void sqlcall_run(SqlCall *which, Datum *values, const char *nulls);
 extern Datum sqlcall_first_value(bool *is_null);
 extern bool sqlcall_first_bool(void);
 
+/* Is this among the bigints in the first column of the last call's rows? */
+extern bool sqlcall_has_id(int64 id);
+
 /* Columns of a row by name; text is copied into work_context(), NULL is NULL, 0 or false. */
 extern char *sqlcall_text_of(HeapTuple row, TupleDesc desc, const char *name);
 extern int64 sqlcall_number_of(HeapTuple row, TupleDesc desc, const char *name);

@@ -141,6 +141,13 @@ work_error(void)
 	return last_error;
 }
 
+/* Until harden() sets it anew: each transaction has to ask. */
+void
+work_may_be_lost(void)
+{
+	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_SESSION);
+}
+
 MemoryContext
 work_context(void)
 {

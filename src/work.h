@@ -51,6 +51,12 @@ extern uint64 work_failures(void);
 /* Words of the last WORK_FAILED, for the ledger; valid until the next work_run(). */
 extern const char *work_error(void);
 
+/*
+ * From within a step: the commit need not wait for the disk.  A crash of the
+ * server may lose it; only for what is then found undone, and done again.
+ */
+extern void work_may_be_lost(void);
+
 /* Memory that outlives the transaction: that of work_run()'s caller. */
 extern MemoryContext work_context(void);
 

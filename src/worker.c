@@ -66,7 +66,7 @@ static void survey(void *arg);
 static void find_owner(void *arg);
 static void leave_if_unwanted(void);
 static void work(void) pg_attribute_noreturn();
-static void reload_settings_if_asked(void);
+static bool reload_settings_if_asked(void);
 static bool may_stay(TimestampTz since);
 static void sleep_until(TimestampTz until);
 
@@ -169,8 +169,7 @@ static void
 survey(void *arg)
 {
 	Survey	   *found = arg;
-	bool		sweep,
-				news;
+	QueueNext	next;
 
 	if (!attachment_exists())
 		return;
@@ -179,8 +178,9 @@ survey(void *arg)
 		return;
 	(void) queue_mend_times();	/* the clock may have been set back while the
 								 * server was down */
-	found->next_due = clock_of(queue_next_due(true, &sweep, &news), clock_offset());
-	if (news || queue_unfinished())
+	queue_next_due(true, &next);
+	found->next_due = clock_of(Min(next.due, next.apply), clock_offset());
+	if (next.news || queue_unfinished())
 		found->next_due = 0;
 }
 
@@ -231,18 +231,19 @@ work(void)
 	for (;;)
 	{
 		bool		news,
+					reloaded,
 					stay;
 		TimestampTz next;
 
 		CHECK_FOR_INTERRUPTS();
 		if (wake_must_leave())
 			leave(0);			/* what is under way is recovered by the next */
-		reload_settings_if_asked();
+		reloaded = reload_settings_if_asked();
 		MemoryContextReset(round);
 		MemoryContextSwitchTo(round);
 
 		/* Taken first: what comes after it brings the next worker. */
-		news = wake_take_news();
+		news = wake_take_news() || reloaded;
 		if (failures_seen != work_failures())
 			leave_if_unwanted();
 		failures_seen = work_failures();
@@ -277,15 +278,17 @@ may_stay(TimestampTz since)
 		!wake_others_wait();
 }
 
-static void
+/* What waited for a setting may be due now, as if somebody had committed something. */
+static bool
 reload_settings_if_asked(void)
 {
 	if (!ConfigReloadPending)
-		return;
+		return false;
 
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
 	http_reload();
+	return true;
 }
 
 /*

@@ -162,6 +162,9 @@ for my $case (grep { $_->{fault} } @cases)
 }
 $shop->pay_all(@cases);
 $shop->come_to_their_end(@cases);
+# Which goes on when the order shows Captured already.
+$shop->wait_until('the first of each store is read back', sub {
+	$shop->sql("SELECT count(DISTINCT c.store_id) = $shop->{firsts} FROM bcpaid.capture c JOIN bcpaid.attempt a ON a.capture_id = c.id WHERE c.store_hash LIKE 'first%' AND a.purpose = 'read back'") eq 't' });
 
 my $log = $shop->control('GET', 'requests')->{requests};
 my (%count, %body);

@@ -77,7 +77,7 @@ my @calls = (
 		'retry(1)', 'approve(1)', 'cancel(1)', "settle_by_hand(1, 'x')"),
 	# Nobody's.
 	(map { [ "SELECT count(*) >= 0 FROM bcpaid.$_", $no, $no, $no, $no, $no, $no, 't' ] }
-		q{as_owner('SELECT 1')}, 'connector_token(1)', 'queue_claim(NULL, NULL, NULL, 1)', "queue_move('{}', 'x', 'x', NULL, 'x')",
+		q{as_owner('SELECT 1')}, 'connector_token(1)', 'queue_claim(NULL, NULL, NULL, 1, 1)', "queue_move('{}', 'x', 'x', NULL, 'x')",
 		"keep_token(1, 'x')", 'judge(ARRAY[1])', 'fingerprint()', 'environment_problem()', "enqueue_by_hand($order, 'x')",
 		'token', 'token_inbox', 'wake()', "move_by_hand(1, '{applied}', 'queued', 'x', 'x')"));
 

@@ -55,13 +55,14 @@ VALUES ('teqstars', true, 'TeqStars BigCommerce connector',
 
 /* Where Odoo was when attached, or in public; never by search_path, which is the caller's. */
 CREATE FUNCTION bcpaid.odoo_table() RETURNS regclass
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-SELECT c.oid::regclass
-FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relname = 'sale_order' AND c.relkind = 'r'
-  AND n.nspname = coalesce((SELECT a.odoo_schema FROM bcpaid.attachment a), 'public')
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT c.oid::regclass
+              FROM pg_class c
+              JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.relname = 'sale_order' AND c.relkind = 'r'
+               AND n.nspname = coalesce((SELECT a.odoo_schema FROM bcpaid.attachment a), 'public'));
+END $$;
 COMMENT ON FUNCTION bcpaid.odoo_table() IS 'Odoo''s sale_order in this database, NULL where there is none';
 
 CREATE FUNCTION bcpaid.odoo_schema() RETURNS text

@@ -246,7 +246,10 @@ COMMENT ON FUNCTION bcpaid.order_after(bigint) IS 'the lowest id of an order tha
 
 CREATE FUNCTION bcpaid.queue_move(captures bigint[], to_state text, why text, until timestamptz, who text)
 RETURNS integer
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+DECLARE
+    n integer;
+BEGIN
     WITH moved AS (
         UPDATE bcpaid.capture
            SET state = to_state, reason = why, due = COALESCE(until, pg_catalog.clock_timestamp()),
@@ -259,8 +262,9 @@ LANGUAGE sql AS $$
         SELECT id, state, reason, who FROM moved
         RETURNING 1
     )
-    SELECT pg_catalog.count(*)::integer FROM told
-$$;
+    SELECT pg_catalog.count(*) INTO n FROM told;
+    RETURN n;
+END $$;
 COMMENT ON FUNCTION bcpaid.queue_move(bigint[], text, text, timestamptz, text) IS 'change the state of captures and write their history';
 
 /*

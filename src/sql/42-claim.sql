@@ -59,13 +59,14 @@ $$;
 COMMENT ON FUNCTION bcpaid.queue_put_off(bigint, text, timestamptz) IS 'put off a capture whose outcome is not known, and say why, once';
 
 /*
- * Claim what is due, for each store at most as many as there is room for; of
- * one that was not well, only one that goes ahead.
+ * Claim what is due, for each store at most as many as there is room for, of
+ * all together about `at_most`, dealt out evenly; of a store that was not well,
+ * only one that goes ahead.
  * `alone`: since it was put off, its store has answered others well.
  * A capture of unknown outcome stays unknown: only what the store says ends
  * that, so it is looked at even if Odoo has changed its mind.
  */
-CREATE FUNCTION bcpaid.queue_claim(stores integer[], rooms integer[], busy bigint[], default_room integer)
+CREATE FUNCTION bcpaid.queue_claim(stores integer[], rooms integer[], busy bigint[], default_room integer, at_most integer)
 RETURNS TABLE (id bigint, order_id integer, store_id integer, store_hash text, remote_order_id bigint,
                unknown boolean, amount text, currency text, tolerance text, marker text,
                approved boolean, absent_reads integer, failures integer, sends integer,
@@ -76,6 +77,11 @@ LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     batch bcpaid.capture[];
+    share integer := at_most / GREATEST(1, (
+        SELECT pg_catalog.count(*) FROM bcpaid.store s
+         WHERE EXISTS (SELECT FROM bcpaid.capture c
+                        WHERE c.store_id = s.id AND c.state IN ('queued', 'waiting', 'unknown')
+                          AND c.due <= pg_catalog.clock_timestamp())));
 BEGIN
     batch := ARRAY(
         SELECT picked.c
@@ -86,7 +92,7 @@ BEGIN
                 WHERE c.store_id = s.id AND c.state IN ('queued', 'waiting', 'unknown')
                   AND c.due <= pg_catalog.clock_timestamp() AND c.id <> ALL (busy)
                 ORDER BY c.due
-                LIMIT CASE WHEN s.failures = 0 THEN COALESCE(known.room, default_room)
+                LIMIT CASE WHEN s.failures = 0 THEN LEAST(COALESCE(known.room, default_room), GREATEST(share, 1))
                            WHEN EXISTS (SELECT FROM bcpaid.capture b WHERE b.store_id = s.id AND b.id = ANY (busy)) THEN 0
                            ELSE LEAST(known.room, 1) END
                   FOR UPDATE SKIP LOCKED) AS picked
@@ -101,22 +107,20 @@ BEGIN
        FROM pg_catalog.unnest(batch) AS c
       WHERE CASE WHEN c.state = 'unknown' THEN bcpaid.store_hash(c.store_id) IS DISTINCT FROM c.store_hash END;
 
-    PERFORM bcpaid.queue_stop(c.id, o.why)
-       FROM pg_catalog.unnest(batch) AS c
-       LEFT JOIN bcpaid.judge(ARRAY(SELECT d.order_id FROM pg_catalog.unnest(batch) AS d)) AS j
-              ON j.order_id = c.order_id
-      CROSS JOIN LATERAL (SELECT bcpaid.queue_obstacle(c, j.order_id, j.store_hash, j.remote_order_id, j.failed))
-            AS o (why)
-      WHERE c.state <> 'unknown' AND o.why IS NOT NULL;
-
     RETURN QUERY
-    WITH going AS (
-        SELECT c.*, j.amount AS judged_amount, j.currency AS judged_currency, j.lines
-          FROM pg_catalog.unnest(batch) AS d
-          JOIN bcpaid.capture c ON c.id = d.id
+    WITH seen AS MATERIALIZED (
+        SELECT c.*, j.amount AS judged_amount, j.currency AS judged_currency, j.lines, o.why
+          FROM pg_catalog.unnest(batch) AS c
           LEFT JOIN bcpaid.judge(ARRAY(SELECT d.order_id FROM pg_catalog.unnest(batch) AS d)) AS j
                  ON j.order_id = c.order_id
-         WHERE c.state IN ('queued', 'waiting', 'unknown') AND c.due <= d.due
+         CROSS JOIN LATERAL (SELECT CASE WHEN c.state <> 'unknown' THEN
+                                 bcpaid.queue_obstacle(c, j.order_id, j.store_hash, j.remote_order_id, j.failed) END)
+               AS o (why)
+         WHERE EXISTS (SELECT FROM bcpaid.capture n WHERE n.id = c.id AND n.due <= c.due)      /* not put off */
+    ), stopped AS MATERIALIZED (
+        SELECT bcpaid.queue_stop(n.id, n.why) FROM seen n WHERE n.why IS NOT NULL
+    ), going AS (
+        SELECT n.* FROM seen n WHERE n.why IS NULL AND (SELECT pg_catalog.count(*) FROM stopped) >= 0
     ), claimed AS (
         UPDATE bcpaid.capture c
            SET state = 'claimed', changed_at = pg_catalog.clock_timestamp()
@@ -139,7 +143,7 @@ BEGIN
       JOIN bcpaid.store s ON s.id = g.store_id
       LEFT JOIN bcpaid.token t ON t.store_id = s.id;
 END $$;
-COMMENT ON FUNCTION bcpaid.queue_claim(integer[], integer[], bigint[], integer) IS 'claim captures that are due, with all that a conversation needs to know';
+COMMENT ON FUNCTION bcpaid.queue_claim(integer[], integer[], bigint[], integer, integer) IS 'claim captures that are due, with all that a conversation needs to know';
 
 /*
  * Commit to sending: the last look at Odoo and at where we are, in the
@@ -153,6 +157,9 @@ LANGUAGE plpgsql AS $$
 DECLARE
     problem text := bcpaid.environment_problem();
     one record;
+    granted bigint[] := '{}';
+    sums numeric[] := '{}';
+    moneys text[] := '{}';
 BEGIN
     IF problem IS NOT NULL THEN
         PERFORM bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture
@@ -185,13 +192,26 @@ BEGIN
                                       CASE WHEN one.store_closed THEN 'the store was paused'
                                            ELSE 'the amount changed in Odoo' END, NULL, 'worker');
         ELSE
-            UPDATE bcpaid.capture
-               SET sends = sends + 1, sent_at = pg_catalog.clock_timestamp(), absent_reads = 0, answered = false,
-                   amount = one.amount, currency = one.currency
-             WHERE id = one.id;
-            PERFORM bcpaid.queue_move(ARRAY[one.id], 'sending', NULL, NULL, 'worker');
-            RETURN NEXT one.id;
+            granted := granted || one.id;
+            sums := sums || one.amount;
+            moneys := moneys || one.currency;
         END IF;
     END LOOP;
+
+    RETURN QUERY
+    WITH moved AS (
+        UPDATE bcpaid.capture c
+           SET state = 'sending', reason = NULL, due = pg_catalog.clock_timestamp(), changed_at = pg_catalog.clock_timestamp(),
+               sends = c.sends + 1, sent_at = pg_catalog.clock_timestamp(), absent_reads = 0, answered = false,
+               amount = w.amount, currency = w.currency
+          FROM ROWS FROM (pg_catalog.unnest(granted), pg_catalog.unnest(sums), pg_catalog.unnest(moneys))
+               AS w (id, amount, currency)
+         WHERE c.id = w.id
+        RETURNING c.id, c.state
+    ), told AS (
+        INSERT INTO bcpaid.history (capture_id, state, by)
+        SELECT t.id, t.state, 'worker' FROM moved t
+    )
+    SELECT r.id FROM moved r;
 END $$;
 COMMENT ON FUNCTION bcpaid.queue_intend(bigint[], numeric[], numeric[], text[]) IS 'make the intent to send durable, if Odoo and the environment still allow it';

@@ -2,44 +2,67 @@
  * Settle: what a conversation with a store changed, and what is due next.
  */
 
-CREATE FUNCTION bcpaid.queue_attempt(capture bigint, purpose text, requests integer, status integer,
-                                     took_ms integer, outcome text, detail text) RETURNS void
-LANGUAGE sql AS $$
-    INSERT INTO bcpaid.attempt (capture_id, purpose, requests, status, took_ms, outcome, detail)
-    VALUES (queue_attempt.capture, purpose, requests, NULLIF(status, 0), took_ms, outcome, NULLIF(detail, ''))
-$$;
-COMMENT ON FUNCTION bcpaid.queue_attempt(bigint, text, integer, integer, integer, text, text) IS 'keep a conversation with a store for audit';
-
-/* One conversation's result. */
-CREATE FUNCTION bcpaid.queue_settle(capture bigint, from_states text[], to_state text, why text,
-                                    until timestamptz, failed boolean, absent boolean,
-                                    sent_amount numeric, sent_currency text, transaction text,
-                                    who_captured text, to_warn text, was_answered boolean)
-RETURNS boolean
+CREATE FUNCTION bcpaid.queue_attempt(captures bigint[], purposes text[], requests bigint[], statuses bigint[],
+                                     took_ms bigint[], outcomes text[], details text[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE bcpaid.capture c
-       SET failures = CASE WHEN failed THEN c.failures + 1
-                           WHEN to_state IN ('waiting', 'unknown') THEN c.failures ELSE 0 END,
-           absent_reads = CASE WHEN absent THEN c.absent_reads + 1 ELSE 0 END,
-           amount = COALESCE(sent_amount, c.amount),
-           currency = COALESCE(sent_currency, c.currency),
-           transaction_id = COALESCE(transaction, c.transaction_id),
-           captured_by = COALESCE(who_captured, c.captured_by),
-           captured_at = CASE WHEN to_state = 'captured'
-                              THEN COALESCE(c.captured_at, pg_catalog.clock_timestamp())
-                              ELSE c.captured_at END,
-           warning = COALESCE(to_warn, c.warning),
-           answered = c.answered OR was_answered
-     WHERE c.id = queue_settle.capture AND c.state = ANY (from_states);
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    PERFORM bcpaid.queue_move(ARRAY[capture], to_state, why, until, 'worker');
-    RETURN true;
+    INSERT INTO bcpaid.attempt (capture_id, purpose, requests, status, took_ms, outcome, detail)
+    SELECT a.capture, a.purpose, a.requests, NULLIF(a.status, 0), a.took_ms, a.outcome, NULLIF(a.detail, '')
+      FROM ROWS FROM (pg_catalog.unnest(captures), pg_catalog.unnest(purposes), pg_catalog.unnest(queue_attempt.requests),
+                      pg_catalog.unnest(statuses), pg_catalog.unnest(queue_attempt.took_ms), pg_catalog.unnest(outcomes),
+                      pg_catalog.unnest(details))
+           AS a (capture, purpose, requests, status, took_ms, outcome, detail);
 END $$;
-COMMENT ON FUNCTION bcpaid.queue_settle(bigint, text[], text, text, timestamptz, boolean, boolean, numeric, text, text, text, text, boolean)
-    IS 'write down what a store answered; false if a person moved the capture meanwhile';
+COMMENT ON FUNCTION bcpaid.queue_attempt(bigint[], text[], bigint[], bigint[], bigint[], text[], text[])
+    IS 'keep conversations with stores for audit';
+
+/*
+ * The results of conversations, an element of each array one capture's; empty
+ * texts are none.  Flags: 1 it failed, 2 a read did not find it, 4 the store
+ * said yes.  Returns those that were moved: a person may have moved others
+ * meanwhile.
+ */
+CREATE FUNCTION bcpaid.queue_settle(captures bigint[], from_states text[], to_states text[], whys text[],
+                                    delays_ms bigint[], flags bigint[], amounts text[], currencies text[],
+                                    transactions text[], captors text[], warnings text[])
+RETURNS SETOF bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY
+    WITH moved AS (
+        UPDATE bcpaid.capture c
+           SET state = m.to_state, reason = NULLIF(m.why, ''),
+               due = CASE WHEN m.delay_ms < 0 THEN 'infinity'
+                          ELSE pg_catalog.clock_timestamp() + m.delay_ms * interval '1 millisecond' END,
+               taken_back_at = CASE WHEN m.to_state IN ('unknown', 'captured') THEN c.taken_back_at END,
+               changed_at = pg_catalog.clock_timestamp(),
+               failures = CASE WHEN m.flags & 1 <> 0 THEN c.failures + 1
+                               WHEN m.to_state IN ('waiting', 'unknown') THEN c.failures ELSE 0 END,
+               absent_reads = CASE WHEN m.flags & 2 <> 0 THEN c.absent_reads + 1 ELSE 0 END,
+               answered = c.answered OR m.flags & 4 <> 0,
+               amount = COALESCE(NULLIF(m.amount, '')::numeric, c.amount),
+               currency = COALESCE(NULLIF(m.currency, ''), c.currency),
+               transaction_id = COALESCE(NULLIF(m.transaction, ''), c.transaction_id),
+               captured_by = COALESCE(NULLIF(m.captor, ''), c.captured_by),
+               captured_at = CASE WHEN m.to_state = 'captured'
+                                  THEN COALESCE(c.captured_at, pg_catalog.clock_timestamp())
+                                  ELSE c.captured_at END,
+               warning = COALESCE(NULLIF(m.warning, ''), c.warning)
+          FROM ROWS FROM (pg_catalog.unnest(captures), pg_catalog.unnest(from_states), pg_catalog.unnest(to_states),
+                          pg_catalog.unnest(whys), pg_catalog.unnest(delays_ms), pg_catalog.unnest(queue_settle.flags),
+                          pg_catalog.unnest(amounts), pg_catalog.unnest(currencies), pg_catalog.unnest(transactions),
+                          pg_catalog.unnest(captors), pg_catalog.unnest(warnings))
+               AS m (capture, from_state, to_state, why, delay_ms, flags, amount, currency, transaction, captor, warning)
+         WHERE c.id = m.capture AND c.state = m.from_state
+        RETURNING c.id, c.state, c.reason
+    ), told AS (
+        INSERT INTO bcpaid.history (capture_id, state, reason, by)
+        SELECT t.id, t.state, t.reason, 'worker' FROM moved t
+    )
+    SELECT r.id FROM moved r;
+END $$;
+COMMENT ON FUNCTION bcpaid.queue_settle(bigint[], text[], text[], text[], bigint[], bigint[], text[], text[], text[], text[], text[])
+    IS 'write down what stores answered; returns what was moved, which is not what a person moved meanwhile';
 
 /*
  * What was learned about a store as a whole; true if that stops it.  Many that
@@ -48,7 +71,11 @@ COMMENT ON FUNCTION bcpaid.queue_settle(bigint, text[], text, text, timestamptz,
  */
 CREATE FUNCTION bcpaid.queue_store(store integer, generation integer, condition text, detail text,
                                    until timestamptz) RETURNS boolean
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+    stops boolean;
+BEGIN
     UPDATE bcpaid.store s
        SET failures = CASE condition WHEN 'unwell' THEN s.failures + (s.retry_at > pg_catalog.clock_timestamp() IS NOT TRUE)::integer
                                      WHEN 'well' THEN 0 ELSE s.failures END,
@@ -62,17 +89,20 @@ LANGUAGE sql AS $$
       FROM (SELECT b.id, b.stopped_reason IS NULL AS was_open FROM bcpaid.store b
              WHERE b.id = queue_store.store FOR UPDATE) AS before
      WHERE s.id = before.id AND (condition <> 'stop' OR s.generation = queue_store.generation)
-    RETURNING condition = 'stop' AND before.was_open
-$$;
+    RETURNING condition = 'stop' AND before.was_open INTO stops;
+    RETURN stops;
+END $$;
 COMMENT ON FUNCTION bcpaid.queue_store(integer, integer, text, text, timestamptz) IS 'write down what was learned about a store';
 
 /* Captured at the store, not yet in Odoo. */
 CREATE FUNCTION bcpaid.queue_unapplied(at_most integer) RETURNS TABLE (id bigint, order_id integer, remote_order_id bigint, failures integer)
-LANGUAGE sql AS $$
-    SELECT id, order_id, remote_order_id, failures FROM bcpaid.capture
-     WHERE state = 'captured' AND due <= pg_catalog.clock_timestamp() AND bcpaid.judging_problem() IS NULL
-     ORDER BY due LIMIT at_most
-$$;
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY
+    SELECT c.id, c.order_id, c.remote_order_id, c.failures FROM bcpaid.capture c
+     WHERE c.state = 'captured' AND c.due <= pg_catalog.clock_timestamp() AND bcpaid.judging_problem() IS NULL
+     ORDER BY c.due LIMIT at_most;
+END $$;
 COMMENT ON FUNCTION bcpaid.queue_unapplied(integer) IS 'captures whose order is still to be set to Captured';
 
 /* How applying went: done, own (the status is kept by us), locked, gone, elsewhere (linked to another remote order), or failed. */
@@ -103,13 +133,18 @@ COMMENT ON FUNCTION bcpaid.queue_applied(bigint, text, text, timestamptz) IS 'wr
 
 /* Stores that a person wants to be tested, once. */
 CREATE FUNCTION bcpaid.queue_tests() RETURNS TABLE (store_id integer, store_hash text, token text)
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM bcpaid.store WHERE test_wanted) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
     WITH wanted AS (
         UPDATE bcpaid.store SET test_wanted = false WHERE test_wanted RETURNING id
     )
     SELECT w.id, bcpaid.store_hash(w.id), COALESCE(bcpaid.connector_token(w.id), t.token)
-      FROM wanted w LEFT JOIN bcpaid.token t ON t.store_id = w.id
-$$;
+      FROM wanted w LEFT JOIN bcpaid.token t ON t.store_id = w.id;
+END $$;
 COMMENT ON FUNCTION bcpaid.queue_tests() IS 'stores whose test was asked for';
 
 CREATE FUNCTION bcpaid.queue_tested(store integer, is_ok boolean, result text) RETURNS void
@@ -148,20 +183,19 @@ COMMENT ON FUNCTION bcpaid.queue_warn(bigint, text) IS 'keep something strange t
 
 /*
  * When is there something to do next?  Infinity: when somebody commits
- * something.  `sweep`: a sweep is due now, or not yet at its end; `news`:
- * candidates are there.
+ * something.  `apply`: when the first order is to be set to Captured; `sweep`: a
+ * sweep is due now, or not yet at its end; `news`: candidates are there.
  */
 CREATE FUNCTION bcpaid.queue_next_due(sweep_every interval, may_send boolean,
-                                      OUT due timestamptz, OUT sweep boolean, OUT news boolean)
-LANGUAGE sql AS $$
+                                      OUT due timestamptz, OUT apply timestamptz, OUT sweep boolean, OUT news boolean)
+LANGUAGE plpgsql AS $$
+BEGIN
     WITH swept AS (
         SELECT CASE WHEN swept_to > 0 THEN 'epoch'
                     ELSE COALESCE(swept_at + sweep_every, 'epoch') END AS again_at
           FROM bcpaid.progress WHERE bcpaid.judging_problem() IS NULL
     )
     SELECT LEAST(
-        (SELECT pg_catalog.min(c.due) FROM bcpaid.capture c
-          WHERE c.state = 'captured' AND bcpaid.judging_problem() IS NULL),
         (SELECT pg_catalog.min(GREATEST(first.due, s.retry_at))
            FROM bcpaid.store s
           CROSS JOIN LATERAL (SELECT c.due FROM bcpaid.capture c
@@ -171,7 +205,10 @@ LANGUAGE sql AS $$
         (SELECT 'epoch'::timestamptz FROM bcpaid.store WHERE test_wanted AND may_send LIMIT 1),
         (SELECT again_at FROM swept),
         'infinity'),
+        COALESCE((SELECT pg_catalog.min(c.due) FROM bcpaid.capture c
+                   WHERE c.state = 'captured' AND bcpaid.judging_problem() IS NULL), 'infinity'),
         COALESCE((SELECT again_at <= pg_catalog.clock_timestamp() FROM swept), false),
         EXISTS (SELECT FROM bcpaid.candidate) AND bcpaid.judging_problem() IS NULL
-$$;
+      INTO due, apply, sweep, news;
+END $$;
 COMMENT ON FUNCTION bcpaid.queue_next_due(interval, boolean) IS 'when the worker of this database has something to do';

@@ -42,17 +42,25 @@ COMMENT ON FUNCTION bcpaid.fingerprint() IS 'what tells this database from a cop
 
 /* Why orders cannot be judged here; NULL if they can. */
 CREATE FUNCTION bcpaid.judging_problem() RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT CASE
-        WHEN NOT EXISTS (SELECT FROM bcpaid.attachment) THEN 'bcpaid is not attached: run SELECT bcpaid.attach()'
-        WHEN bcpaid.missing_column() IS NOT NULL
-            THEN pg_catalog.format('column %s is gone from Odoo: run SELECT bcpaid.attach() again', bcpaid.missing_column())
-        WHEN EXISTS (SELECT FROM pg_catalog.pg_class c, pg_catalog.pg_database d, pg_catalog.pg_roles r, pg_catalog.pg_roles dr
-                      WHERE c.oid = bcpaid.odoo_table() AND d.datname = pg_catalog.current_database()
-                        AND r.oid = c.relowner AND dr.oid = d.datdba AND r.rolsuper AND NOT dr.rolsuper)
-            THEN 'sale_order belongs to a superuser, and this database does not: give it to the role that Odoo works as'
-    END
-$$;
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    missing text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM bcpaid.attachment) THEN
+        RETURN 'bcpaid is not attached: run SELECT bcpaid.attach()';
+    END IF;
+    missing := bcpaid.missing_column();
+    IF missing IS NOT NULL THEN
+        RETURN pg_catalog.format('column %s is gone from Odoo: run SELECT bcpaid.attach() again', missing);
+    END IF;
+    IF (SELECT r.rolsuper FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+         WHERE c.oid = bcpaid.odoo_table())
+        AND NOT (SELECT r.rolsuper FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
+                  WHERE d.datname = pg_catalog.current_database()) THEN
+        RETURN 'sale_order belongs to a superuser, and this database does not: give it to the role that Odoo works as';
+    END IF;
+    RETURN NULL;
+END $$;
 COMMENT ON FUNCTION bcpaid.judging_problem() IS 'why orders cannot be judged in this database, NULL if they can';
 
 /* Why nothing may be sent from here; NULL if it may. */
@@ -61,10 +69,10 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     here jsonb;
     confirmed jsonb := (SELECT fingerprint FROM bcpaid.environment);
-    differs text;
+    differs text := bcpaid.judging_problem();
 BEGIN
-    IF bcpaid.judging_problem() IS NOT NULL THEN
-        RETURN bcpaid.judging_problem();
+    IF differs IS NOT NULL THEN
+        RETURN differs;
     END IF;
     here := bcpaid.fingerprint();
     IF pg_catalog.lower(here ->> 'database.is_neutralized') NOT IN ('', 'false', 'f', '0') THEN
