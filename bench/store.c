@@ -24,11 +24,9 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -36,6 +34,7 @@
 
 #include <openssl/ssl.h>
 
+#include "store_request.h"
 #include "store_state.h"
 
 #define REQUEST_MAX		4096
@@ -68,7 +67,6 @@ static void watch(int fd, void *what, int events, int operation);
 static void take_connections(int listener);
 static void drop(Connection *c);
 static void serve(Connection *c);
-static bool is_whole(Connection *c);
 static void take_request(Connection *c);
 static void answer_with(Connection *c, int status, const char *quota, const char *body);
 static void send_answer(Connection *c);
@@ -213,7 +211,7 @@ serve(Connection *c)
 		}
 		c->received += n;
 		c->request[c->received] = '\0';
-		if (is_whole(c))
+		if (request_is_whole(c->request, c->received))
 		{
 			take_request(c);
 			c->received = 0;
@@ -221,60 +219,17 @@ serve(Connection *c)
 	}
 }
 
-static bool
-is_whole(Connection *c)
-{
-	char	   *end = strstr(c->request, "\r\n\r\n");
-	char	   *length;
-
-	if (end == NULL)
-		return false;
-	length = strcasestr(c->request, "\r\nContent-Length:");
-	return length == NULL || length > end ||
-		c->request + c->received >= end + 4 + atoi(length + 17);
-}
-
 static void
 take_request(Connection *c)
 {
-	char		method[8] = "",
-				store[65] = "",
-				version[3] = "",
-				tail[16] = "",
-				quota[256],
+	char		quota[256],
 				body[ANSWER_MAX];
-	long		id = 0;
-	int			parts = sscanf(c->request, "%7s /stores/%64[a-z0-9]/%2s/orders/%ld%15[^? ]",
-							   method, store, version, &id, tail);
-	bool		is_order = parts == 4 && strcmp(version, "v2") == 0;
-	bool		is_list = parts == 5 && strcmp(version, "v3") == 0 && strcmp(tail, "/transactions") == 0;
-	bool		allowed = state_take(store, quota, sizeof(quota));
+	int			status = request_answer(c->request, quota, sizeof(quota), body, sizeof(body));
 
 	if (SSL_session_reused(c->ssl) && c->requests == 0)
 		state.resumed++;
 	c->requests++;
-	if (!allowed)
-		answer_with(c, 429, quota, "{\"status\":429,\"title\":\"Too many requests\"}");
-	else if (is_order && strcmp(method, "GET") == 0)
-	{
-		state_order(store, id, body, sizeof(body));
-		answer_with(c, 200, quota, body);
-	}
-	else if (is_list && strcmp(method, "GET") == 0)
-	{
-		state_transactions(store, id, body, sizeof(body));
-		answer_with(c, 200, quota, body);
-	}
-	else if (is_list && strcmp(method, "POST") == 0)
-	{
-		state_capture(store, id, c->request, body, sizeof(body));
-		answer_with(c, 200, quota, body);
-	}
-	else
-	{
-		state.unknown++;
-		answer_with(c, 404, quota, "{\"status\":404,\"title\":\"no such call\"}");
-	}
+	answer_with(c, status, quota, body);
 }
 
 /* What is delayed keeps its order, for the delay is the same for all. */
