@@ -53,10 +53,16 @@ class Exchange:
         return calls.take(self.world, self.call, self.judged, self.entry)
 
     def do_answer(self, fault):
-        """Another answer than the true one; with `taken` the store has done what it was asked all the same."""
-        headers = self._take().headers if fault.get("taken") else []
+        """Another answer than the true one; with `taken` the store has done what it was asked all the same.
+
+        If it refused that, it does not say yes: the true answer is sent.
+        """
         answer = made_answer(fault, self.call.version)
-        answer.headers += [pair for pair in headers if pair[0].startswith("X-")]
+        if fault.get("taken"):
+            true = self._take()
+            if true.status >= 400 > answer.status:
+                return self._send(true, fault)
+            answer.headers += [pair for pair in true.headers if pair[0].startswith("X-")]
         return self._send(answer, fault)
 
     def do_pass(self, fault):

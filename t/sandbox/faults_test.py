@@ -81,6 +81,11 @@ class Answers(SandboxCase):
         self.assertEqual((self.captures(), self.last_request()["taken"]), (1, True))
         self.assertEqual(self.get().json["payment_status"], "captured")
 
+    def test_no_yes_to_what_was_refused(self):
+        self.store(quota={"limit": 0})
+        self.fault("answer", match=POST, status=200, taken=True, body="")
+        self.assertEqual((self.post().status, self.captures()), (429, 0))
+
     def test_a_redirect(self):
         self.fault("redirect", to="https://elsewhere.example/", status=307)
         reply = self.post()
