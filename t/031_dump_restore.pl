@@ -196,6 +196,7 @@ COPY bcpaid.token_inbox FROM STDIN;\n1\tdemo-token\n\\.\n", dbname => 'rented');
 my $rented = $shop->paid_order(60, 60, dbname => 'rented');
 $shop->wait_for_state($rented, 'applied', dbname => 'rented');
 is($shop->captures(60), 1, 'attached once by a superuser, all works for the owner of sale_order');
+$shop->wait_until('it is read back', sub { $shop->sql('SELECT read_back FROM bcpaid.store', dbname => 'rented') eq 't' });
 runs([ @dump, '-Fc', '-f', "$directory/rented.dump", 'rented' ], 'his backup');
 $node->safe_psql('postgres', 'CREATE DATABASE rented2 OWNER odoo TEMPLATE template0');
 runs([ 'pg_restore', '--no-owner', '-h', $node->host, '-p', $node->port, '-U', 'odoo', '-d', 'rented2', "$directory/rented.dump" ], 'restored by him, into a database of his own');
