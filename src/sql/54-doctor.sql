@@ -9,10 +9,12 @@ LANGUAGE sql STABLE AS $$
                 ELSE 'not loaded at the start of the server: payments are noted, nobody sends' END,
            'Add bcpaid to shared_preload_libraries and restart the server.'
      UNION ALL
-    SELECT 'launcher', EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE backend_type = 'bcpaid launcher'),
+    SELECT 'launcher', l.runs,
            CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'this is a standby: it sends after its promotion'
-                ELSE 'the process that starts workers' END,
+                WHEN l.runs THEN 'the process that starts workers'
+                ELSE 'the process that starts workers does not run: payments are noted, nobody sends' END,
            'Look for "bcpaid launcher" in the server''s log.'
+      FROM (SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE backend_type = 'bcpaid launcher')) AS l (runs)
      UNION ALL
     SELECT 'worker processes', NOT bcpaid.waits_for_slot(),
            CASE WHEN bcpaid.waits_for_slot() THEN 'max_worker_processes is used up: what is due waits for one to end'

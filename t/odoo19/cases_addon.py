@@ -126,6 +126,7 @@ def repaired(bench):
     said = notes(bench, order)
     assert len(said) == 2 and "Captured at BigCommerce" in said[0] and "100.00 USD" in said[0], said
     assert len(notes(bench, order)) == 2, "a note was written twice"
+    assert not bench.odoo.search("mail.activity", ["res_model", "=", "sale.order"], ["res_id", "=", order]), "still to do"
 
 
 @case
@@ -163,6 +164,20 @@ def taken_back_noted(bench):
     assert bench.odoo.search("mail.activity", ["res_model", "=", "sale.order"], ["res_id", "=", order]), "no activity"
     bench.shop.register([invoice])
     wait_for(lambda: form(bench, order)["bcpaid_situation"] == "captured", "the order to show that it is paid again")
+
+
+@case
+def no_worker(bench):
+    """nothing there that starts workers: the lists say so, and no longer once it is there again"""
+    def banner():
+        return bench.odoo.call("bcpaid.check", "banner")
+
+    assert not banner(), banner()
+    ended = bench.database.superuser().value(
+        "SELECT bool_and(pg_terminate_backend(pid, 2000)) FROM pg_stat_activity WHERE backend_type = 'bcpaid launcher'")
+    assert ended is True, "the launcher did not end"
+    assert banner() == "launcher: the process that starts workers does not run: payments are noted, nobody sends", banner()
+    wait_for(lambda: not banner(), "the launcher to be back", 20)
 
 
 @case

@@ -17,6 +17,12 @@ class Database:
         self.psql = ["psql", "-h", host, "-p", str(port), "-U", "odoo", "-d", name,
                      "-XAtq", "-v", "ON_ERROR_STOP=1"]
 
+    def superuser(self):
+        """The same database for what Odoo's role may not do."""
+        same = Database(self.host, self.port, self.name)
+        same.psql[same.psql.index("odoo")] = "postgres"
+        return same
+
     def other(self, name):
         """Another database of the same server."""
         return Database(self.host, self.port, name)

@@ -109,8 +109,16 @@ class BcpaidNote(models.Model):
         text = self._text(news)
         order.message_post(body=text, message_type="notification", subtype_xmlid="mail.mt_note")
         user = order.user_id or order.create_uid
-        if news["event"] != "captured" and user.active and not user.share:
+        if news["event"] == "captured":
+            self._failures(order).unlink()
+        elif user.active and not user.share:
             order.activity_schedule("mail.mail_activity_data_todo", summary=self._summary(news), note=text, user_id=user.id)
+
+    @api.model
+    def _failures(self, order):
+        """What is left to do where a capture failed; nothing, once it is captured."""
+        failed = [self._summary({"event": event}) for event in ("refused", "held")]
+        return order.activity_ids.filtered(lambda activity: activity.summary in failed)
 
     @api.model
     def _summary(self, news):

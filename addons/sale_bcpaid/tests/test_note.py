@@ -39,11 +39,15 @@ class TestNote(BcpaidCase):
     def test_failures_have_an_activity(self):
         for number, (state, words) in enumerate((("refused", "refused"), ("held", "held"))):
             order = self.order(218 + number, user_id=self.salesman.id)
-            self.capture(order, state, reason="the store said <no>")
+            capture = self.capture(order, state, reason="the store said <no>")
             self.notes._note_news()
             self.assertIn(words, self.messages(order).body)
             self.assertIn("the store said &lt;no&gt;", self.messages(order).body)
             self.assertEqual(order.activity_ids.user_id, self.salesman)
+            order.activity_schedule("mail.mail_activity_data_todo", summary="Call the customer", user_id=self.salesman.id)
+            self.history(capture, "applied")
+            self.assertEqual(self.notes._note_news(), 1)
+            self.assertEqual(order.activity_ids.mapped("summary"), ["Call the customer"])
 
     def test_taken_back(self):
         order = self.order(218, user_id=self.salesman.id)
