@@ -280,6 +280,12 @@ finish(BcConversation *c)
 	SetLatch(MyLatch);
 }
 
+int
+bigcommerce_capacity(void)
+{
+	return http_capacity();
+}
+
 void
 bigcommerce_push(void)
 {

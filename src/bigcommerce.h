@@ -139,6 +139,9 @@ extern BcConversation *bigcommerce_start(BcPurpose purpose, const BcStore *store
 										 const BcOrder *order, const BcResult *look,
 										 void *tag);
 
+/* So many conversations may go on at a time. */
+extern int	bigcommerce_capacity(void);
+
 /* Send what was started; otherwise it leaves with the next http_wait(). */
 extern void bigcommerce_push(void);
 

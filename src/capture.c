@@ -38,13 +38,17 @@
 #define PRUNE_AT_ONCE		5000	/* rows, after each sweep */
 #define HELD_ROW_PAUSE_MS	1000
 #define LOOK_AGAIN_MS		1000
+#define ASK_MS				1000	/* what else is due is asked so often
+									 * while there is always something to do */
 
 static bool sweep_is_due = false;
 static TimestampTz judged_at = 0;
 static TimestampTz look_again_at = DT_NOEND;	/* for candidates that were
 												 * left */
+static TimestampTz ask_at = 0;	/* see ASK_MS */
 static TimestampTz claim_at = 0;	/* when something may be claimed, and */
 static TimestampTz apply_at = 0;	/* applied; 0: now, or not known */
+static TimestampTz claim_again_at = DT_NOEND;	/* for a claim that failed */
 static WorkPatience judging;
 static WorkPatience sweeping;
 static int64 clock_seen = 0;	/* clock_offset(), as last acted upon */
@@ -118,6 +122,7 @@ capture_round(bool news, bool may_claim)
 {
 	bool		woken = news || clock_now() >= look_again_at;
 	bool		more = false;
+	TimestampTz next;
 
 	watch_clock();
 	has_news |= woken;
@@ -126,12 +131,13 @@ capture_round(bool news, bool may_claim)
 	if (woken)
 	{
 		apply_at = claim_at = 0;
+		look_again_at = DT_NOEND;
 		more = true;
 	}
 	judge_news();
 	if (may_claim && clock_now() >= claim_at)
 	{
-		claim_due();
+		claim_again_at = claim_due();
 		job_push();
 	}
 	job_collect();
@@ -141,7 +147,10 @@ capture_round(bool news, bool may_claim)
 		apply_at = claim_at = 0;
 		more = true;
 	}
-	return more ? clock_now() : next_round();
+	if (more && clock_now() < ask_at)
+		return clock_now();
+	next = next_round();
+	return more ? clock_now() : next;
 }
 
 /* When there is something to do again, by the clock. */
@@ -154,6 +163,7 @@ next_round(void)
 	TimestampTz at = job_next_ready();
 	int64		offset = Max(clock_seen, clock_offset());
 
+	ask_at = TimestampTzPlusMilliseconds(now, ASK_MS);
 	if (work_try(&patience, "looking what is due next", claim_next_due, &next) == WORK_FAILED)
 		return Min(at, patience.not_before);
 
@@ -161,7 +171,7 @@ next_round(void)
 	 * Written before the clock was set or after: the earlier of both, and the
 	 * next round knows better.
 	 */
-	claim_at = clock_of(next.due, offset);
+	claim_at = Min(clock_of(next.due, offset), claim_again_at);
 	apply_at = clock_of(next.apply, offset);
 	sweep_is_due = next.sweep;
 
@@ -182,7 +192,7 @@ next_round(void)
 	 * Due and not claimed: somebody holds its row.  Or its store has no room
 	 * until a conversation ends, which wakes us.
 	 */
-	return Min(at, later(Min(claim_at, apply_at), now));
+	return Min(at, Min(later(claim_at, now), later(apply_at, now)));
 }
 
 static TimestampTz
@@ -213,13 +223,17 @@ judge_news(void)
 		work_try(&judging, "judging candidates", take_candidates, &more) != WORK_FAILED)
 	{
 		has_news = more;
+		claim_at = 0;
 		judged_at = clock_now();
 		stop_point("judge.committed");
 	}
 	if (sweep_is_due &&
-		work_try(&sweeping, "sweeping", sweep_slice, &sweep_is_due) != WORK_FAILED &&
-		!sweep_is_due)
-		(void) work_run("pruning history", prune, NULL);
+		work_try(&sweeping, "sweeping", sweep_slice, &sweep_is_due) != WORK_FAILED)
+	{
+		claim_at = 0;
+		if (!sweep_is_due)
+			(void) work_run("pruning history", prune, NULL);
+	}
 }
 
 static void

@@ -16,7 +16,6 @@
 #include "stop.h"
 #include "work.h"
 
-#define IN_FLIGHT_MAX	1024	/* captures, each with a socket */
 #define NO_TOKEN		"the store has no valid hash or access token"
 
 typedef struct ClaimWork
@@ -35,17 +34,17 @@ static void begin_test(const QueueClaim *claim);
 static void claim_some(void *arg);
 static void check_environment(void);
 
-void
+TimestampTz
 claim_due(void)
 {
 	static WorkPatience patience;
 	ClaimWork	work = {0};
 
-	if (job_count >= IN_FLIGHT_MAX)
-		return;
+	if (job_room() == 0)
+		return DT_NOEND;
 	/* Cut short, the claims are committed here all the same. */
 	if (work_try(&patience, "claiming captures", claim_some, &work) == WORK_FAILED)
-		return;
+		return patience.not_before;
 	if (work.n > 0)
 		stop_point("claim.committed");
 
@@ -62,6 +61,7 @@ claim_due(void)
 	}
 	for (int i = 0; i < work.ntests; i++)
 		begin_test(&work.tests[i]);
+	return DT_NOEND;
 }
 
 static void
@@ -95,7 +95,7 @@ claim_some(void *arg)
 		busy[nbusy++] = dlist_container(Job, node, iter.cur)->claim.id;
 	work->ntests = queue_tests(&work->tests);
 	work->n = queue_claim(rooms, nrooms, busy, nbusy, PACE_DEFAULT_ROOM,
-						  IN_FLIGHT_MAX - job_count, &work->claims);
+						  job_room(), &work->claims);
 	if (work->n > 0)
 		stop_point("claim.done");
 }

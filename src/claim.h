@@ -10,8 +10,12 @@
 
 #include "datatype/timestamp.h"
 
-/* Claim what is due and begin its conversations; outside a transaction. */
-extern void claim_due(void);
+/*
+ * Claim what is due and begin its conversations; outside a transaction.
+ * Returns when to try again what failed: by clock_now(), DT_NOEND if it did
+ * not.
+ */
+extern TimestampTz claim_due(void);
 
 /* A work_run() step: sets a QueueNext. */
 extern void claim_next_due(void *next);

@@ -32,6 +32,7 @@ static void run_waiting(void);
 static void run(HttpTransfer *transfer, const char *addresses);
 static void fail(HttpTransfer *transfer, const char *error);
 static void move(HttpTransfer *transfer, dlist_head *list);
+static void take_finished(void);
 static long sleep_time(long timeout_ms);
 static void call_back(void);
 
@@ -106,16 +107,24 @@ http_start(const HttpRequest *request, HttpDone done, void *arg)
 	return transfer;
 }
 
+/* What ended at once, for a connection that cannot even be begun, wakes nobody: see sleep_time(). */
 void
 http_push(void)
 {
 	multi_push();
+	take_finished();
 }
 
 int
 http_in_flight(void)
 {
 	return in_flight;
+}
+
+int
+http_capacity(void)
+{
+	return multi_capacity();
 }
 
 /* Hand to libcurl whatever waited for an address, once it is known. */
@@ -187,17 +196,24 @@ move(HttpTransfer *transfer, dlist_head *list)
 bool
 http_wait(long timeout_ms)
 {
-	HttpTransfer *transfer;
 	bool		resolved;
 	bool		latch_set = multi_wait(sleep_time(timeout_ms), &resolved);
 
 	if (resolved)
 		resolve_collect();
 	run_waiting();
-	while ((transfer = multi_next_finished()) != NULL)
-		move(transfer, &finished);
+	take_finished();
 	call_back();
 	return latch_set;
+}
+
+static void
+take_finished(void)
+{
+	HttpTransfer *transfer;
+
+	while ((transfer = multi_next_finished()) != NULL)
+		move(transfer, &finished);
 }
 
 /* No longer than a pending lookup may take, and not at all if something is due. */

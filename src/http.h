@@ -60,6 +60,8 @@ extern void *http_start(const HttpRequest *request, HttpDone done, void *arg);
 extern void http_push(void);
 
 extern int	http_in_flight(void);
+extern int	http_capacity(void);	/* how many may be, for the files that
+									 * this process may open */
 
 /*
  * Wait until a socket is ready, the latch is set or the time is up, and run

@@ -17,18 +17,21 @@
 #include <unistd.h>
 
 #include "miscadmin.h"
+#include "storage/fd.h"
 
 #include "compat.h"
 #include "http_multi.h"
 #include "http_util.h"
 
-#define CONNECTIONS_MAX	1024L	/* those in use and those kept for the next
-								 * reads: as many as claim.c takes up at once,
-								 * or none would be kept then */
-#define SOCKETS_MAX		2048
+#define CONNECTIONS_MAX	1024	/* those in use and those kept for the next
+								 * reads */
+#define CONNECTIONS_MIN	128
+#define FILES_MAX		4096
+#define FILES_OTHER		64		/* that PostgreSQL does not count, and we */
 #define EVENTS_MAX			64	/* taken from epoll at once */
 
 static CURLM *multi;
+static int	capacity;
 static WaitEventSet *wait_set;
 static uint32 wait_event;
 static int	sockets = -1;		/* epoll descriptor: libcurl's and the
@@ -52,8 +55,8 @@ void
 multi_init(int resolver)
 {
 	resolver_fd = resolver;
-	make_handle();
 	allow_sockets();
+	make_handle();
 	make_sockets();
 	if (wait_event == 0)
 		wait_event = compat_wait_event("BcpaidHttp");
@@ -75,7 +78,7 @@ make_handle(void)
 				 errmsg("could not initialize libcurl")));
 	check(curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket), "CURLMOPT_SOCKETFUNCTION");
 	check(curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer), "CURLMOPT_TIMERFUNCTION");
-	check(curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_MAX), "CURLMOPT_MAXCONNECTS");
+	check(curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) capacity), "CURLMOPT_MAXCONNECTS");
 }
 
 static void
@@ -87,17 +90,34 @@ check(CURLMcode code, const char *what)
 				 errmsg("could not set %s: %s", what, curl_multi_strerror(code))));
 }
 
-/* The usual soft limit of 1024 files is for programs that use select(). */
+/*
+ * The usual soft limit of 1024 files is for programs that use select().  What
+ * PostgreSQL does not need for itself is for connections, and a connection may
+ * be tried by two sockets at a time.
+ */
 static void
 allow_sockets(void)
 {
 	struct rlimit files;
+	int			left = 0;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < SOCKETS_MAX)
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
 	{
-		files.rlim_cur = Min(files.rlim_max, SOCKETS_MAX);
-		(void) setrlimit(RLIMIT_NOFILE, &files);
+		if (files.rlim_cur < FILES_MAX)
+		{
+			files.rlim_cur = Min(files.rlim_max, FILES_MAX);
+			(void) setrlimit(RLIMIT_NOFILE, &files);
+		}
+		if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+			left = (int) Min(files.rlim_cur, FILES_MAX) - max_files_per_process - FILES_OTHER;
 	}
+	capacity = Min(Max(left / 2, CONNECTIONS_MIN), CONNECTIONS_MAX);
+}
+
+int
+multi_capacity(void)
+{
+	return capacity;
 }
 
 /* WL_EXIT_ON_PM_DEATH: a worker without its postmaster must not write to a store. */

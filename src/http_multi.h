@@ -16,6 +16,9 @@
 extern void multi_init(int resolver);
 extern void multi_shutdown(void);	/* after the last transfer was removed */
 
+/* So many transfers may be in flight. */
+extern int	multi_capacity(void);
+
 /* Let libcurl begin what was added, without waiting for anything. */
 extern void multi_push(void);
 

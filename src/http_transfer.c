@@ -25,10 +25,12 @@
 static CURL *handles[HANDLES_MAX];
 static int	nhandles;
 static int64 handles_since;
+static int	handles_generation; /* raised when they are forgotten, those in
+								 * use too */
 
 /* prototypes of private functions */
 static CURL *take_handle(void);
-static void give_back(CURL *easy);
+static void give_back(HttpTransfer *transfer);
 static bool is_not_sent(CURL *easy, CURLcode code);
 static bool is_certificate(CURLcode code);
 
@@ -48,6 +50,7 @@ transfer_new(const HttpRequest *request, const HttpTarget *target,
 	http_header_reset(&transfer->answer);
 	http_block_signals(&before);
 	transfer->easy = take_handle();
+	transfer->generation = handles_generation;
 	built = transfer->easy != NULL && options_set(transfer, request, target);
 	http_unblock_signals(&before);
 	if (transfer->easy == NULL)
@@ -67,7 +70,7 @@ transfer_free(HttpTransfer *transfer)
 
 	http_block_signals(&before);
 	if (transfer->easy != NULL)
-		give_back(transfer->easy);
+		give_back(transfer);
 	http_unblock_signals(&before);
 	curl_slist_free_all(transfer->headers);
 	curl_slist_free_all(transfer->addresses);
@@ -95,10 +98,14 @@ take_handle(void)
 
 /* Without anything of the request: the token, above all. */
 static void
-give_back(CURL *easy)
+give_back(HttpTransfer *transfer)
 {
+	CURL	   *easy = transfer->easy;
+
+	/* Those that libcurl has not taken over would survive the reset. */
+	(void) curl_easy_setopt(easy, CURLOPT_RESOLVE, NULL);
 	curl_easy_reset(easy);
-	if (nhandles < HANDLES_MAX)
+	if (nhandles < HANDLES_MAX && transfer->generation == handles_generation)
 		handles[nhandles++] = easy;
 	else
 		curl_easy_cleanup(easy);
@@ -107,6 +114,7 @@ give_back(CURL *easy)
 void
 transfer_forget_handles(void)
 {
+	handles_generation++;
 	while (nhandles > 0)
 		curl_easy_cleanup(handles[--nhandles]);
 }

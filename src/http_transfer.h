@@ -25,6 +25,8 @@ typedef struct HttpTransfer
 	void	   *arg;
 	int64		started_ms;
 	CURL	   *easy;
+	int			generation;		/* of the handle, which may be forgotten
+								 * meanwhile */
 	struct curl_slist *headers;
 	struct curl_slist *addresses;
 	char	   *body;			/* ours */

@@ -152,6 +152,12 @@ job_end(Job *job, BcVerdict verdict, const char *reason)
 	job->has_ended = true;
 }
 
+int
+job_room(void)
+{
+	return Max(bigcommerce_capacity() - job_count, 0);
+}
+
 void
 job_push(void)
 {

@@ -18,7 +18,8 @@
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 
-#define RESERVED_MAX	4096	/* remote orders in conversation, cluster-wide */
+#define RESERVED_MAX	65536	/* remote orders in conversation,
+								 * cluster-wide: those of 64 workers */
 #define BEING_STARTED	(-1)	/* in place of a worker's pid */
 #define SILENCE_FILE	"bcpaid.silence"	/* in the data directory, during
 											 * one */

@@ -54,6 +54,16 @@ sub worker { return $shop->sql('SELECT pid FROM pg_stat_activity WHERE datname =
 # How often the worker met a row or a table that somebody held.
 sub refusals { my ($pid) = @_; return scalar(() = $shop->log_since(0) =~ /\[$pid\].* ERROR:  canceling statement due to lock timeout/g) }
 
+# Nobody notes it, and a sweep is due.
+sub swept
+{
+	my ($case) = @_;
+
+	$shop->sql("SET session_replication_role = replica; SELECT fixture.pay($case->{invoice})");
+	$shop->sql("UPDATE bcpaid.progress SET swept_at = 'epoch'");
+	return ends($case);
+}
+
 # A request that hangs until it is let go; returns its fault.
 sub hang
 {
@@ -72,11 +82,17 @@ sub wait_for_hanging
 sub let_go { my ($fault) = @_; return $shop->control('POST', 'release', { fault => $fault }) }
 
 # Paid, and no trigger notes it; nor is there an older note of it, or a sweep.
+sub wait_until_swept
+{
+	$shop->wait_until_quiet;
+	$shop->wait_until('the first sweep is over', sub { $shop->sql('SELECT swept_at IS NOT NULL FROM bcpaid.progress') eq 't' });
+	return;
+}
+
 sub pay_unnoted
 {
 	my ($case) = @_;
-	$shop->wait_until_quiet;
-	$shop->wait_until('the first sweep is over', sub { $shop->sql('SELECT swept_at IS NOT NULL FROM bcpaid.progress') eq 't' });
+	wait_until_swept();
 	$shop->sql("SET session_replication_role = replica; SELECT fixture.pay($case->{invoice})");
 	return;
 }
@@ -289,6 +305,7 @@ finding('two-phase commit', 'prepared', sub {
 finding('an open mark', 'mark', sub {
 	my $marked = one('marked, not yet committed');
 	my $other = one('paid meanwhile');
+	my $unnoted = one('found by a sweep, while what was left is looked at again and again');
 	my $person = person();
 
 	pay_unnoted($marked);
@@ -307,6 +324,12 @@ SQL
 	}
 	cmp_ok(time - $paid_at, '<', NOBODY_WAITS, 'an open mark holds up nobody else');
 	is($shop->captures($marked->{number}), 0, 'and is not sent before its commit');
+	for (1 .. 2)
+	{
+		my $left = $shop->sql('SELECT xmin FROM bcpaid.candidate');
+		$shop->wait_until('what was left was looked at again', sub { $shop->sql('SELECT xmin FROM bcpaid.candidate') !~ /^(?:$left)?$/ });
+	}
+	swept($unnoted);
 	$person->query_safe('COMMIT');
 	$person->quit;
 	ends($marked);

@@ -157,6 +157,18 @@ $shop->wait_until('the log says so', sub { $shop->log_since($log) =~ /invalid va
 $shop->come_to_their_end(walk(orders('an http URL in the file: the old host stays')));
 configure($hosts);
 
+# ---- a connection that cannot even be begun is tried again by the clock alone ----
+
+configure("bcpaid.allowed_hosts = '255.255.255.255:443'");
+my @nowhere = walk((orders('no way there'))[0]);
+{
+	local $shop->{timeout} = 20;    # s; one whose end nobody notices takes 12
+	$shop->wait_until('it was tried five times', sub { $shop->sql("SELECT count(*) >= 5 FROM bcpaid.attempts WHERE order_id = $nowhere[0]{order}") eq 't' });
+}
+like($shop->sql("SELECT string_agg(DISTINCT detail, ' ') FROM bcpaid.attempts WHERE order_id = $nowhere[0]{order}"), qr/(?:Failed|Couldn't|Could not) (?:to )?connect/, 'no way there: that is said');
+configure($hosts);
+$shop->come_to_their_end(@nowhere);
+
 # ---- a slow name server stops nobody that knows the name ----
 
 sub lookups { return -e "$names.asked" ? scalar(() = PostgreSQL::Test::Utils::slurp_file("$names.asked") =~ /^localhost$/gm) : 0 }

@@ -107,7 +107,7 @@ COMMENT ON FUNCTION bcpaid.queue_judge_waiting() IS 'judge again what waits to b
 CREATE FUNCTION bcpaid.queue_trim() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF pg_catalog.pg_relation_size('bcpaid.candidate') > 1024 * 1024 THEN
+    IF pg_catalog.pg_relation_size('bcpaid.candidate') > 3 * 1024 * 1024 THEN
         LOCK TABLE bcpaid.candidate IN ACCESS EXCLUSIVE MODE NOWAIT;
         IF NOT EXISTS (SELECT FROM bcpaid.candidate) THEN
             TRUNCATE bcpaid.candidate;

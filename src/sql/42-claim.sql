@@ -79,9 +79,11 @@ DECLARE
     batch bcpaid.capture[];
     share integer := at_most / GREATEST(1, (
         SELECT pg_catalog.count(*) FROM bcpaid.store s
-         WHERE EXISTS (SELECT FROM bcpaid.capture c
+         WHERE NOT s.paused AND s.stopped_reason IS NULL
+           AND (s.retry_at IS NULL OR s.retry_at <= pg_catalog.clock_timestamp())
+           AND EXISTS (SELECT FROM bcpaid.capture c
                         WHERE c.store_id = s.id AND c.state IN ('queued', 'waiting', 'unknown')
-                          AND c.due <= pg_catalog.clock_timestamp())));
+                          AND c.due <= pg_catalog.clock_timestamp() AND c.id <> ALL (busy))));
 BEGIN
     batch := ARRAY(
         SELECT picked.c

@@ -30,12 +30,14 @@ EXCUSES = [
     ("held", r"^sent before, outcome not known; now: ", "fault"),
 ]
 # What the server may say of numbers N: processes were ended, requests of Odoo met, operators erred. Where an operator
-# and the worker want the same rows, the worker gives way, and comes again.
+# and the worker want the same rows, the worker gives way, and comes again. It locks the table of notes for a moment
+# to make it small again; who pays then is swept at once.
 EXPECTED = [
     r"FATAL: terminating (connection|background worker \"bcpaid (worker|launcher).*\") due to administrator command",
     r"(FATAL|WARNING): terminating connection (because of crash of another server process|due to immediate shutdown)",
     r"FATAL: the database system is (starting up|shutting down|in recovery mode|not (yet )?accepting)",
     r"ERROR: canceling statement due to lock timeout",
+    r"WARNING: bcpaid could not note this payment: table bcpaid.candidate is locked",
     r"ERROR: could not serialize access due to concurrent (update|delete)",
     r"ERROR: soak: this request fails",
     r"ERROR: cannot (retry|cancel) capture N",
