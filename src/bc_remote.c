@@ -91,19 +91,22 @@ static void
 read_payment_status(const json_t *body, const BcStore *store, BcRemoteOrder *order)
 {
 	const char *status = "";
+	char		words[BC_PAYMENT_STATUS_MAX];
 	char	   *c;
 
 	if (bc_json_text(body, "payment_status", &status) == BC_WRONG_TYPE)
 		order->unreadable = "payment_status";
-	bc_text_clean(order->payment_status, sizeof(order->payment_status),
-				  status, strlen(status), store->token);
-	for (c = order->payment_status; *c != '\0'; c++)
+	bc_text_clean(words, sizeof(words), status, strlen(status), store->token);
+	for (c = words; *c != '\0'; c++)
 	{
 		if (*c == '_')
 			*c = ' ';
 		else if (*c >= 'A' && *c <= 'Z')
 			*c = (char) (*c - 'A' + 'a');
 	}
+	/* Once more: now there may be two blanks, or the token in small letters. */
+	bc_text_clean(order->payment_status, sizeof(order->payment_status),
+				  words, strlen(words), store->token);
 }
 
 /* Compared as the store wrote it; the cleaned text is what we keep and send. */

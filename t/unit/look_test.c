@@ -51,6 +51,7 @@ static const Case looks[] = {
 	{BC_TAKEN_BY_OTHER, "\"payment_status\":\"PAID\",\"status_id\":11", ALONE},
 	{BC_WAIT, "\"payment_status\":\"capture pending\"", ALONE, APPROVED},
 	{BC_WAIT, "\"payment_status\":\"capture_pending\"", ALONE},
+	{BC_WAIT, "\"payment_status\":\"_Capture__Pending_\"", ALONE},
 	{BC_HELD, "\"payment_status\":\"declined\"", NONE, false, "was declined"},
 	{BC_GO, "\"payment_status\":\"declined\"", NONE, APPROVED},
 	{BC_HELD, "\"payment_status\":\"void\"", NONE},
