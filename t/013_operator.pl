@@ -14,11 +14,20 @@ sub paid { my $case = one(@_); $shop->pay_all($case); return $case }
 sub capture_of { my ($case) = @_; return $shop->sql("SELECT id FROM bcpaid.capture WHERE order_id = $case->{order}") }
 sub ends { my ($case, %now) = @_; return $shop->come_to_their_end({ %$case, (%now ? (state => undef, reason => undef) : ()), %now }) }
 sub requests { my ($case, $method) = @_; return $shop->control('GET', "requests?order=$case->{number}" . ($method ? "&method=$method" : ''))->{count} }
-sub setting { my ($line) = @_; $shop->{node}->append_conf('postgresql.conf', $line); return $shop->{node}->reload }
 sub pause { return $shop->odoo('SELECT bcpaid.pause(1)') }
 sub resume { return $shop->odoo('SELECT bcpaid.resume(1)') }
 sub payment_of { my ($case) = @_; return $shop->sql("SELECT max(payment_id) FROM account_move__account_payment WHERE invoice_id = $case->{invoice}") }
 sub unpay { my ($case) = @_; return $shop->odoo("SELECT fixture.unpay(" . payment_of($case) . ")") }
+
+# Known to whoever pays from now on, and to the worker before that.
+sub setting
+{
+	my ($name, $value) = @_;
+
+	$shop->{node}->append_conf('postgresql.conf', "$name = '$value'");
+	$shop->{node}->reload;
+	return $shop->wait_until("$name is $value", sub { $shop->sql("SHOW $name") eq $value });
+}
 
 # An error has its SQLSTATE and a text, and changes nothing.
 sub refuses
@@ -168,7 +177,7 @@ ends($seen, state => 'applied', captures => 0, reason => qr/somebody else/);
 
 my $sending = one('sending');
 my $hang = $shop->fault(match => { order => $sending->{number}, method => 'POST' }, do => 'hang', then => 'answer', taken => JSON::PP::true);
-setting("bcpaid.request_timeout = '20s'");
+setting('bcpaid.request_timeout', '20s');
 $shop->pay_all($sending);
 $shop->wait_for_state($sending->{order}, 'sending');
 my $id = capture_of($sending);
@@ -181,7 +190,7 @@ refuses("$_ when it is applied", "SELECT bcpaid.$_;", '55000', qr/cannot \w+ cap
 refuses("$_ of none", "SELECT bcpaid.$_;", '42704', qr/there is no (capture|store)/)
   for 'cancel(999)', 'approve(999)', 'retry(999)', "settle_by_hand(999, 'x')", 'pause(99)', 'resume(99)', 'retry_store(99)', 'pause(NULL)', 'cancel(NULL)';
 refuses('settle_by_hand without a reason', "SELECT bcpaid.settle_by_hand($id, ' ');", '22023', qr/a reason is needed/);
-setting("bcpaid.request_timeout = '1s'");
+setting('bcpaid.request_timeout', '1s');
 
 my $unknown = one('unknown', state => 'unknown');
 $shop->fault(match => { order => $unknown->{number} }, after => 2, times => 'forever', do => 'drop');
@@ -238,20 +247,19 @@ $shop->odoo('SELECT bcpaid.attach()');
 
 # ---- switches of the server ----
 
-setting("bcpaid.dry_run = on");
+setting('bcpaid.dry_run', 'on');
 my $dry = paid('dry run: looked at, never written', state => 'waiting', reason => qr/dry_run is on: would be captured/);
 ends($dry);
 is(requests($dry, 'POST'), 0, 'no write in a dry run');
-setting("bcpaid.dry_run = off");
+setting('bcpaid.dry_run', 'off');
 $shop->odoo('SELECT bcpaid.retry_store(1)');
 ends($dry, name => 'dry run over, retried: sent', state => 'applied');
 
-setting("bcpaid.enabled = off");
-$shop->wait_until('the setting is there', sub { $shop->sql('SHOW bcpaid.enabled') eq 'off' });
+setting('bcpaid.enabled', 'off');
 my $off = paid('enabled off: noted and judged', state => 'queued');
 ends($off);
 is(requests($off), 0, 'and nothing is asked');
-setting("bcpaid.enabled = on");
+setting('bcpaid.enabled', 'on');
 ends($off, name => 'enabled by a reload: sent', state => 'applied');
 
 # ---- an order decided in Odoo costs no request ----

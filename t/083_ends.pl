@@ -113,6 +113,7 @@ $_->{change}->($_) for @cases;
 judged();
 $node->append_conf('postgresql.conf', "bcpaid.request_timeout = '2s'");
 $node->reload;
+$shop->wait_until('the setting is there', sub { $shop->sql('SHOW bcpaid.request_timeout') eq '2s' });
 release($_) for @others;
 $shop->odoo("SELECT bcpaid.resume($lost->[0])");
 
