@@ -55,6 +55,7 @@ my @parts = ([ qr/^bc_/, 'bigcommerce' ], [ qr/^(?:http_|resolve$)/, 'http' ], [
 # the code (not in comments), and the modules that may have it.
 my @known_by = (
 	[ 'libcurl',                 qr/#include\s*<curl|\bcurl_|\bCURL[A-Z]/,                 qw(http) ],
+	[ 'libcurl\'s own log, with the token in it', qr/CURLOPT_(?:VERBOSE|DEBUGFUNCTION)/, () ],
 	[ 'jansson',                 qr/#include\s*<jansson|\bjson_(?:object|array|t|loads)/,  qw(bigcommerce) ],
 	[ 'the URLs of the API',     qr{"[^"]*/(?:v2|v3)/},                                    qw(bigcommerce) ],
 	[ 'the queue\'s functions',  qr/bcpaid\.queue_/,                                       qw(queue) ],

@@ -61,6 +61,7 @@ class Soak:
             self.calm_down()
             self.evidence = Evidence(self.place, self.seen, self.faults)
             self.verdict = Verdict(self.evidence)
+            self.expect_trouble()
             for what, how_many in figures(self):
                 print(f"{what:<16}  {how_many}")
             self.tell_findings()
@@ -125,6 +126,14 @@ class Soak:
         left = session.value(LEFT.format(since=since))
         session.close()
         return "" if left == "0 candidates, all settled, swept" else left
+
+    def expect_trouble(self):
+        """A soak in which nothing went wrong shows nothing."""
+        for name in ("killer", "weather", "operator"):
+            one = getattr(self, name)
+            missing = sorted({deed.strip() for deed in one.deeds} - set(one.counts)) if self.chosen.seconds >= FULL_S else []
+            if missing or not one.counts:
+                self.verdict.wrong(None, f"the {name} never did this: {', '.join(missing) or 'anything'}")
 
     def tell_findings(self):
         """What is read first at the end."""
