@@ -89,6 +89,23 @@ $shop->wait_until('it is stopped again', sub { said(0, $store) == 2 && column($s
 give_token($store, 'right-token');
 $shop->come_to_their_end({ %$worse, name => 'at the third token' });
 
+# ---- new work does not wait behind what is tried again and again ----
+
+$store = $shop->another_store('again');
+my @again = some(100, $store);
+$shop->place(@again);
+$shop->fault(match => { order => $_->{number}, method => 'POST' }, do => 'answer', status => 409, times => 'forever') for @again;
+$shop->pay_all(@again);
+$shop->wait_until('all of them are tried again', sub {
+	$shop->sql("SELECT count(DISTINCT a.order_id) >= 90 FROM bcpaid.attempts a JOIN bcpaid.captures c USING (order_id) WHERE c.store_id = $store->[0] AND a.purpose = 'send'") eq 't' });
+{
+	my $begun = time;
+	$shop->come_to_their_end(start(some(5, $store)));
+	cmp_ok(time - $begun, '<=', 10, 'new work is not behind retries');
+}
+$shop->control('DELETE', 'faults');
+$shop->come_to_their_end(@again);
+
 # ---- what does not stop a store, nor any other ----
 
 # Each misbehaves for good while another store does its work; then it is well.
