@@ -33,7 +33,8 @@ sub stops
 	$shop->wait_until("$name: nothing is under way", sub { $shop->sql("SELECT count(*) FROM bcpaid.captures WHERE store_id = $store->[0] AND state IN ('claimed', 'sending')") eq '0' });
 	$shop->come_to_their_end(start(some(2, $good)));
 	like(column($store, 'stopped_reason'), $reason, "$name: the store says why");
-	is($shop->sql("SELECT string_agg(DISTINCT state, ' ') FROM bcpaid.captures WHERE store_id = $store->[0] AND state <> 'applied'"), $more{state} || 'queued', "$name: what it had to do waits");
+	my $waits = $more{state} || 'queued';
+	like($shop->sql("SELECT string_agg(DISTINCT state, ' ') FROM bcpaid.captures WHERE store_id = $store->[0] AND state <> 'applied'"), qr/^(?:$waits)$/, "$name: what it had to do waits");
 	like($shop->sql("SELECT detail FROM bcpaid.doctor() WHERE \"check\" = 'store $store->[0]' AND NOT ok"), qr/^stopped: |^no access token/, "$name: doctor says so");
 	is(said($log, $store), 1, "$name: and the log, once");
 
@@ -72,7 +73,7 @@ stops('403: way B', $store, qr/lacks the scope store_v2_orders: HTTP 403/, sub {
 	sub { $shop->control('PATCH', 'stores/scopeput', { scopes => [ 'store_v2_orders', 'store_v2_transactions' ] }); $shop->odoo("SELECT bcpaid.resume($store->[0])") });
 
 $store = $shop->another_store('redirectpost');
-stops('302 on the write', $store, qr/^the store cannot be asked: HTTP 302: the answer is a redirect, which is not followed/, fault_for($store, match => { method => 'POST' }, do => 'redirect', to => 'http://elsewhere.example/'), resumed($store), state => 'queued unknown');
+stops('302 on the write', $store, qr/^the store cannot be asked: HTTP 302: the answer is a redirect, which is not followed/, fault_for($store, match => { method => 'POST' }, do => 'redirect', to => 'http://elsewhere.example/'), resumed($store), state => 'queued unknown|unknown');    # all may be sent before the first answer
 
 $store = $shop->another_store('notoken');
 $shop->sql("DELETE FROM bcpaid.token WHERE store_id = $store->[0]");
