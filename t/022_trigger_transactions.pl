@@ -190,8 +190,7 @@ my $missed = $shop->paid_order(40, 304);
 $shop->wait_for_state($missed, 'applied');
 $filler->query_safe('ROLLBACK');
 $filler->quit;
-$shop->sql('SELECT bcpaid.wake()');
-$shop->wait_until('the table is small again', sub { $shop->sql($size) eq '0' }, sub { $shop->sql($size) });
+$shop->wait_until('the table is small again', sub { $shop->sql('SELECT bcpaid.wake()'); $shop->sql($size) eq '0' }, sub { $shop->sql($size) });
 my $again = $shop->paid_order(50, 305);
 $shop->wait_for_state($again, 'applied');
 is($shop->sql("SELECT string_agg(origin, ' ' ORDER BY order_id) FROM bcpaid.capture WHERE order_id IN ($missed, $again)"),
