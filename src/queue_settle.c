@@ -28,11 +28,13 @@ static SqlCall settle = SQLCALL("SELECT bcpaid.queue_settle($1, $2, $3, $4, $5, 
 								INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 								TEXTARRAYOID);
 
+typedef int64 (*NumberOf) (const void *item, int which);
+typedef const char *(*TextOf) (const void *item, int which);
+
 /* prototypes of private functions */
-static Datum numbers(int64 (*of) (const void *item, int which), int which,
-					 const void *items, size_t size, int n);
-static Datum texts(const char *(*of) (const void *item, int which), int which,
-				   const void *items, size_t size, int n);
+static void run(SqlCall *call, NumberOf number, TextOf text, const void *items, size_t size, int n);
+static Datum numbers(NumberOf of, int which, const void *items, size_t size, int n);
+static Datum texts(TextOf of, int which, const void *items, size_t size, int n);
 static int64 attempt_number(const void *item, int which);
 static const char *attempt_text(const void *item, int which);
 static int64 move_number(const void *item, int which);
@@ -41,18 +43,7 @@ static const char *move_text(const void *item, int which);
 void
 queue_attempt(const QueueAttempt *attempts, int n)
 {
-	Datum		values[7];
-
-	if (n == 0)
-		return;
-	for (int i = 0; i < lengthof(values); i++)
-	{
-		if (attempt.types[i] == INT8ARRAYOID)
-			values[i] = numbers(attempt_number, i, attempts, sizeof(QueueAttempt), n);
-		else
-			values[i] = texts(attempt_text, i, attempts, sizeof(QueueAttempt), n);
-	}
-	sqlcall_run(&attempt, values, NULL);
+	run(&attempt, attempt_number, attempt_text, attempts, sizeof(QueueAttempt), n);
 }
 
 static int64
@@ -96,19 +87,7 @@ attempt_text(const void *item, int which)
 void
 queue_settle(QueueMove *moves, int n)
 {
-	Datum		values[11];
-
-	if (n == 0)
-		return;
-	for (int i = 0; i < lengthof(values); i++)
-	{
-		if (settle.types[i] == INT8ARRAYOID)
-			values[i] = numbers(move_number, i, moves, sizeof(QueueMove), n);
-		else
-			values[i] = texts(move_text, i, moves, sizeof(QueueMove), n);
-	}
-	sqlcall_run(&settle, values, NULL);
-
+	run(&settle, move_number, move_text, moves, sizeof(QueueMove), n);
 	for (int i = 0; i < n; i++)
 		moves[i].moved = sqlcall_has_id(moves[i].id);
 }
@@ -156,10 +135,26 @@ move_text(const void *item, int which)
 	}
 }
 
-/* An array with that element of each item, by its place among the arguments. */
+/* An argument is an array with one thing of each item, by the argument's place. */
+static void
+run(SqlCall *call, NumberOf number, TextOf text, const void *items, size_t size, int n)
+{
+	Datum		values[SQLCALL_MAX_ARGS];
+
+	if (n == 0)
+		return;
+	for (int i = 0; i < call->nargs; i++)
+	{
+		if (call->types[i] == INT8ARRAYOID)
+			values[i] = numbers(number, i, items, size, n);
+		else
+			values[i] = texts(text, i, items, size, n);
+	}
+	sqlcall_run(call, values, NULL);
+}
+
 static Datum
-numbers(int64 (*of) (const void *item, int which), int which,
-		const void *items, size_t size, int n)
+numbers(NumberOf of, int which, const void *items, size_t size, int n)
 {
 	int64	   *values = palloc(sizeof(int64) * n);
 
@@ -169,8 +164,7 @@ numbers(int64 (*of) (const void *item, int which), int which,
 }
 
 static Datum
-texts(const char *(*of) (const void *item, int which), int which,
-	  const void *items, size_t size, int n)
+texts(TextOf of, int which, const void *items, size_t size, int n)
 {
 	const char **values = palloc(sizeof(char *) * n);
 

@@ -204,9 +204,7 @@ is($shop->sql('SELECT bool_and(no_transactions = (hash LIKE \'then%\'))::text FR
 
 # ---- when a second write is allowed: not while the first may be on its way, and not after one read ----
 
-$shop->{node}->append_conf('postgresql.conf', "bcpaid.request_timeout = '2s'\nbcpaid.settle_time = '600ms'");
-$shop->{node}->reload;
-$shop->wait_until('the setting is there', sub { $shop->sql('SHOW bcpaid.settle_time') eq '600ms' });
+$shop->configure("bcpaid.request_timeout = '2s'", "bcpaid.settle_time = '600ms'");
 my @late = map { { name => "taken $_" } } 'as late as a request may be on its way', 'between the two reads';
 my @release = ("clock_timestamp() > sent_at + interval '1.9 s'", 'absent_reads = 1');
 $shop->place(@late);

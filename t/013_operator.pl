@@ -19,16 +19,6 @@ sub resume { return $shop->odoo('SELECT bcpaid.resume(1)') }
 sub payment_of { my ($case) = @_; return $shop->sql("SELECT max(payment_id) FROM account_move__account_payment WHERE invoice_id = $case->{invoice}") }
 sub unpay { my ($case) = @_; return $shop->odoo("SELECT fixture.unpay(" . payment_of($case) . ")") }
 
-# Known to whoever pays from now on, and to the worker before that.
-sub setting
-{
-	my ($name, $value) = @_;
-
-	$shop->{node}->append_conf('postgresql.conf', "$name = '$value'");
-	$shop->{node}->reload;
-	return $shop->wait_until("$name is $value", sub { $shop->sql("SHOW $name") eq $value });
-}
-
 # An error has its SQLSTATE and a text, and changes nothing.
 sub refuses
 {
@@ -177,7 +167,7 @@ ends($seen, state => 'applied', captures => 0, reason => qr/somebody else/);
 
 my $sending = one('sending');
 my $hang = $shop->fault(match => { order => $sending->{number}, method => 'POST' }, do => 'hang', then => 'answer', taken => JSON::PP::true);
-setting('bcpaid.request_timeout', '20s');
+$shop->configure("bcpaid.request_timeout = '20s'");
 $shop->pay_all($sending);
 $shop->wait_for_state($sending->{order}, 'sending');
 my $id = capture_of($sending);
@@ -190,7 +180,7 @@ refuses("$_ when it is applied", "SELECT bcpaid.$_;", '55000', qr/cannot \w+ cap
 refuses("$_ of none", "SELECT bcpaid.$_;", '42704', qr/there is no (capture|store)/)
   for 'cancel(999)', 'approve(999)', 'retry(999)', "settle_by_hand(999, 'x')", 'pause(99)', 'resume(99)', 'retry_store(99)', 'pause(NULL)', 'cancel(NULL)';
 refuses('settle_by_hand without a reason', "SELECT bcpaid.settle_by_hand($id, ' ');", '22023', qr/a reason is needed/);
-setting('bcpaid.request_timeout', '1s');
+$shop->configure("bcpaid.request_timeout = '1s'");
 
 my $unknown = one('unknown', state => 'unknown');
 $shop->fault(match => { order => $unknown->{number} }, after => 2, times => 'forever', do => 'drop');
@@ -247,19 +237,19 @@ $shop->odoo('SELECT bcpaid.attach()');
 
 # ---- switches of the server ----
 
-setting('bcpaid.dry_run', 'on');
+$shop->configure("bcpaid.dry_run = 'on'");
 my $dry = paid('dry run: looked at, never written', state => 'waiting', reason => qr/dry_run is on: would be captured/);
 ends($dry);
 is(requests($dry, 'POST'), 0, 'no write in a dry run');
-setting('bcpaid.dry_run', 'off');
+$shop->configure("bcpaid.dry_run = 'off'");
 $shop->odoo('SELECT bcpaid.retry_store(1)');
 ends($dry, name => 'dry run over, retried: sent', state => 'applied');
 
-setting('bcpaid.enabled', 'off');
+$shop->configure("bcpaid.enabled = 'off'");
 my $off = paid('enabled off: noted and judged', state => 'queued');
 ends($off);
 is(requests($off), 0, 'and nothing is asked');
-setting('bcpaid.enabled', 'on');
+$shop->configure("bcpaid.enabled = 'on'");
 ends($off, name => 'enabled by a reload: sent', state => 'applied');
 
 # ---- an order decided in Odoo costs no request ----

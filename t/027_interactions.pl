@@ -21,15 +21,6 @@ sub paid { my $case = one(@_); $shop->pay_all($case); return $case }
 sub capture_of { my ($case) = @_; return $shop->sql("SELECT id FROM bcpaid.capture WHERE remote_order_id = $case->{number} ORDER BY id LIMIT 1") }
 sub ends { my ($case, %now) = @_; return $shop->come_to_their_end({ %$case, (%now ? (state => undef, reason => undef) : ()), %now }) }
 sub posts { my ($case) = @_; return $shop->control('GET', "requests?order=$case->{number}&method=POST")->{count} }
-sub request_timeout
-{
-	my ($time) = @_;
-
-	$shop->{node}->append_conf('postgresql.conf', "bcpaid.request_timeout = '$time'");
-	$shop->{node}->reload;
-	return $shop->wait_until('the setting is there', sub { $shop->sql('SHOW bcpaid.request_timeout') eq $time });
-}
-
 sub quiet { return $shop->wait_until('candidates are judged', sub { $shop->sql('SELECT count(*) FROM bcpaid.candidate') eq '0' }) }
 sub unpay { my ($case) = @_; return $shop->odoo("SELECT fixture.unpay((SELECT max(payment_id) FROM account_move__account_payment WHERE invoice_id = $case->{invoice}))") }
 sub links { my (%remote) = @_; return $shop->odoo(join ' ', map { "UPDATE sale_order SET bcpaid_remote_order_id = '$remote{$_}' WHERE id = $_;" } keys %remote) }
@@ -61,14 +52,14 @@ case('the store said yes: the button and retry look, and send nothing', sub {
 });
 
 case('an unclear outcome: nobody can say retry before reads count', sub {
-	request_timeout('1min');
+	$shop->configure("bcpaid.request_timeout = '1min'");
 	my $lost = one('lost, and then the store refuses to be read', state => 'held', captures => 1, reason => qr/^sent before, outcome not known; now: the store refused/);
 	$shop->fault(match => { order => $lost->{number}, method => 'POST' }, do => 'drop', taken => $true);
 	$shop->fault(match => { order => $lost->{number}, method => 'GET', path => '/v2/orders/' }, after => 1, times => 'forever', do => 'answer', status => 400);
 	$shop->pay_all($lost);
 	$shop->wait_until('it was read', sub { $shop->reason_of($lost->{order}) =~ $lost->{reason} });
 	is($shop->state_of($lost->{order}), 'unknown', 'what the store says is not the last word yet');
-	request_timeout('2s');
+	$shop->configure("bcpaid.request_timeout = '2s'");
 	$shop->sql("UPDATE bcpaid.capture SET due = clock_timestamp() WHERE order_id = $lost->{order}; SELECT bcpaid.wake()");
 	ends($lost);
 	$shop->control('DELETE', 'faults');

@@ -319,9 +319,7 @@ raises('bcpaid.wait', '55000', "BEGIN; SELECT bcpaid.cancel($waiting); CALL bcpa
 $shop->odoo('SELECT bcpaid.resume(1)');
 $shop->wait_for_state($open, 'applied');
 
-$shop->{node}->append_conf('postgresql.conf', 'bcpaid.enabled = off');
-$shop->{node}->reload;
-$shop->wait_until('sending is off', sub { $shop->sql('SHOW bcpaid.enabled') eq 'off' });
+$shop->configure('bcpaid.enabled = off');
 raises('bcpaid.test_store', '55000', 'CALL bcpaid.test_store(1)');
 raises('bcpaid.want_test', '55000', 'SELECT bcpaid.want_test(1)');
 

@@ -187,18 +187,9 @@ sub make_stores
 
 # Where it is silent time-outs are short; where it is not, nothing else may run into one.
 misbehave(grep { $_->{answer} !~ /silence|for ever/ } @cells);
-request_timeout('3s');
+$shop->configure("bcpaid.request_timeout = '3s'");
 misbehave(grep { $_->{answer} =~ /silence|for ever/ } @cells);
-request_timeout('60s');
-
-sub request_timeout
-{
-	my ($time) = @_;
-	$shop->{node}->append_conf('postgresql.conf', "bcpaid.request_timeout = '$time'");
-	$shop->{node}->reload;
-	$shop->wait_until('the setting is there', sub { $shop->sql('SHOW bcpaid.request_timeout') =~ /^(?:$time|1min)$/ });
-	return;
-}
+$shop->configure("bcpaid.request_timeout = '60s'");
 
 sub misbehave
 {
@@ -327,8 +318,7 @@ sub came_out
 
 $shop->control('DELETE', 'faults');
 $shop->control('POST', 'release', {});
-$shop->{node}->append_conf('postgresql.conf', "bcpaid.retry_base = '50ms'\nbcpaid.retry_cap = '500ms'");
-$shop->{node}->reload;
+$shop->configure("bcpaid.retry_base = '50ms'", "bcpaid.retry_cap = '500ms'");
 $shop->odoo(join '', map { "SELECT bcpaid.retry_store($_->{store}[0]);\n" } @captures);
 # Where the store had said yes, only an approval sends again.
 my $vague = join ',', map { $_->{order} } grep { $_->{outcome} eq 'vague' } @captures;

@@ -31,7 +31,7 @@ $shop->sql('UPDATE bcpaid.store SET read_back = true');
 # ---- what may be wrong: how it is broken and mended, what is said, and whether it stops the store ----
 
 sub certificate { my ($kind) = @_; return sub { $shop->control('POST', 'cert', { cert => $kind }) } }
-sub setting { my (@lines) = @_; return sub { configure(@lines) } }
+sub setting { my (@lines) = @_; return sub { $shop->configure(@lines) } }
 sub handshake { my ($kind) = @_; return sub { $shop->control('PATCH', 'settings', { handshake => $kind }) } }
 sub name_server { my ($does) = @_; return sub { PostgreSQL::Test::Utils::append_to_file("$names.new", "$does\n"); rename "$names.new", $names or die $!; return } }
 sub both { my (@do) = @_; return sub { $_->() for @do; return } }
@@ -56,19 +56,6 @@ my @wrong = (
 		qr/could not resolve host name "LOCALHOST": Name or service not known/ ],
 	[ 'a silent name server', both(name_server('silent'), setting($soon, "bcpaid.allowed_hosts = 'LOCALHOST:$shop->{store_port}'")), both(name_server('answer'), setting($hosts, $later)),
 		qr/could not resolve host name "LOCALHOST": the name server does not answer/ ]);
-
-sub configure
-{
-	my (@lines) = @_;
-	$shop->{node}->append_conf('postgresql.conf', join "\n", @lines);
-	$shop->{node}->reload;
-	for (@lines)
-	{
-		my ($name, $value) = /^(\S+) = '(.*)'$/;
-		$shop->wait_until("$name is set", sub { $shop->sql("SHOW $name") eq $value });
-	}
-	return;
-}
 
 # ---- one after the other, for two stores: looks ----
 
@@ -156,18 +143,18 @@ $shop->{node}->append_conf('postgresql.conf', "bcpaid.allowed_hosts = 'http://lo
 $shop->{node}->reload;
 $shop->wait_until('the log says so', sub { $shop->log_since($log) =~ /invalid value for parameter "bcpaid.allowed_hosts": "http:/ });
 $shop->come_to_their_end(walk(orders('an http URL in the file: the old host stays')));
-configure($hosts);
+$shop->configure($hosts);
 
 # ---- a connection that cannot even be begun is tried again by the clock alone ----
 
-configure("bcpaid.allowed_hosts = '255.255.255.255:443'");
+$shop->configure("bcpaid.allowed_hosts = '255.255.255.255:443'");
 my @nowhere = walk((orders('no way there'))[0]);
 {
 	local $shop->{timeout} = 20;    # s; one whose end nobody notices takes 12
 	$shop->wait_until('it was tried five times', sub { $shop->sql("SELECT count(*) >= 5 FROM bcpaid.attempts WHERE order_id = $nowhere[0]{order}") eq 't' });
 }
 like($shop->sql("SELECT string_agg(DISTINCT detail, ' ') FROM bcpaid.attempts WHERE order_id = $nowhere[0]{order}"), qr/(?:Failed|Couldn't|Could not) (?:to )?connect/, 'no way there: that is said');
-configure($hosts);
+$shop->configure($hosts);
 $shop->come_to_their_end(@nowhere);
 
 # ---- a slow name server stops nobody that knows the name ----
@@ -185,7 +172,7 @@ $shop->come_to_their_end(walk(orders('beside a lookup that fails')));
 
 # Who does not know it yet waits; Odoo's side goes on, and so does the shutdown.
 name_server('silent')->();
-configure("bcpaid.allowed_hosts = 'LocalHost:$shop->{store_port}'");
+$shop->configure("bcpaid.allowed_hosts = 'LocalHost:$shop->{store_port}'");
 my @late = walk(orders('with a name that is not known yet'));
 $shop->wait_until('the name is asked for', sub { PostgreSQL::Test::Utils::slurp_file("$names.asked") =~ /^LocalHost$/m });
 $shop->wait_for_state($_->{order}, 'claimed', because => $_->{name}) for @late;

@@ -45,7 +45,7 @@ sub stops
 
 	# One in each state that lasts ...
 	$case{held}{remote} = { store_credit_amount => '1.0000' };
-	configure('1h');
+	$shop->configure("bcpaid.retry_base = '1h'", "bcpaid.retry_cap = '1h'");
 	$shop->place(values %case);
 	fault($case{unknown}, match => { method => 'POST' }, do => 'drop', taken => $true);
 	fault($case{lost}, match => { method => 'POST' }, do => 'drop');
@@ -79,22 +79,13 @@ sub stops
 	is_stopped($what, $store, $log, $reason, @at_first, @later);
 
 	# A person puts it right.
-	configure('50ms');
+	$shop->configure("bcpaid.retry_base = '50ms'", "bcpaid.retry_cap = '50ms'");
 	$mend->($store);
 	let_time_pass();
 	my $held = delete $case{held};
 	$shop->come_to_their_end(values %case, { %$held, state => 'held' });
 	is(stopped($store), '', "$what: it goes on");
 	is(said($log, $store), 1, "$what: and is not stopped again");
-	return;
-}
-
-sub configure
-{
-	my ($time) = @_;
-	$shop->{node}->append_conf('postgresql.conf', "bcpaid.retry_base = '$time'\nbcpaid.retry_cap = '$time'");
-	$shop->{node}->reload;
-	$shop->wait_until('the setting is there', sub { $shop->sql('SHOW bcpaid.retry_cap') eq $time });
 	return;
 }
 

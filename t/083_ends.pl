@@ -111,9 +111,7 @@ release($_) for @unknown;
 $shop->wait_for_state($_->{order}, 'unknown') for @unknown;
 $_->{change}->($_) for @cases;
 judged();
-$node->append_conf('postgresql.conf', "bcpaid.request_timeout = '2s'");
-$node->reload;
-$shop->wait_until('the setting is there', sub { $shop->sql('SHOW bcpaid.request_timeout') eq '2s' });
+$shop->configure("bcpaid.request_timeout = '2s'");
 release($_) for @others;
 $shop->odoo("SELECT bcpaid.resume($lost->[0])");
 

@@ -29,14 +29,14 @@ $shop->come_to_their_end($usual);
 is(calls(), 0, 'no proxy of the environment is called');
 
 # A proxy of the configuration is, and the environment cannot take it away.
-set_config("bcpaid.proxy = 'http://$elsewhere'");
+$shop->configure("bcpaid.proxy = 'http://$elsewhere'");
 restart_with(no_proxy => 'localhost', NO_PROXY => 'localhost');
 $shop->place(my $proxied = { name => 'through a proxy', state => 'applied' });
 my $before = requests();
 $shop->pay_all($proxied);
 $shop->wait_until('the proxy is called', sub { calls() > 0 });
 is(requests(), $before, 'NO_PROXY does not lead past it');
-set_config("bcpaid.proxy = ''");
+$shop->configure("bcpaid.proxy = ''");
 $shop->sql("UPDATE bcpaid.store SET retry_at = NULL; UPDATE bcpaid.capture SET due = now() WHERE state = 'waiting'; SELECT bcpaid.sweep()");
 $shop->come_to_their_end($proxied);
 calls();
@@ -183,12 +183,3 @@ sub sqlstate
 	return $messages =~ /(?:ERROR|FATAL):  (\w{5})/ ? $1 : '00000';
 }
 
-sub set_config
-{
-	my ($line) = @_;
-	$node->append_conf('postgresql.conf', $line);
-	$node->reload;
-	my ($name, $value) = split / = /, $line;
-	$shop->wait_until("$line is in force", sub { $shop->sql("SHOW $name") eq $value =~ s/'//gr });
-	return;
-}

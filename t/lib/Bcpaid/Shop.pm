@@ -339,6 +339,18 @@ SQL
 	return;
 }
 
+# Lines for postgresql.conf, which whoever comes from now on knows, and the worker before what they do.
+sub configure
+{
+	my ($self, @lines) = @_;
+	my $loaded = $self->sql('SELECT pg_conf_load_time()');
+
+	$self->{node}->append_conf('postgresql.conf', join "\n", @lines);
+	$self->{node}->reload;
+	$self->wait_until('the server was reloaded', sub { $self->sql("SELECT pg_conf_load_time() > '$loaded'") eq 't' });
+	return;
+}
+
 sub wait_until
 {
 	my ($self, $what, $condition, $describe) = @_;
