@@ -7,10 +7,18 @@ use warnings FATAL => 'all';
 use JSON::PP ();
 use lib 't/lib';
 use Bcpaid::Shop;
-use List::Util qw(max min sum);
+use List::Util qw(max min);
+use POSIX qw(ceil);
 use Test::More;
 
 use constant { QUOTA => 150, RESERVE => 15, WINDOW => 30, SHORT => 8, LONG => 20, CAP => 0.5 };
+
+# Stores of which another app uses 60 requests at once in the middle of each window, while we have a backlog: quota,
+# reserve, how many are used by then, our orders.  What is under way may still come, and nothing else until an answer tells
+# how little is left: three requests of each of 64 conversations, and never more than our share.  In the first store that
+# leaves the reserve whole; in the second it may eat into it, and in the third it does: all of a small share is under way at once.
+use constant { OTHERS => 60, UNDER_WAY => 3 * 64 };
+my @amid = ([ 'amid', 450, 0.1, 90, 180 ], [ 'lateamid', 450, 0.1, 190, 190 ], [ 'smallamid', QUOTA, 0.4, 30, 45 ]);
 
 my $shop = Bcpaid::Shop->new('quota', timeout => 120, conf => <<'CONF');
 bcpaid.request_timeout = '60s'
@@ -22,6 +30,8 @@ my %store = map { my ($name, @more) = @$_; $name => $shop->another_store($name, 
   [ 'true', '', quota => { limit => QUOTA } ],    # the figures of BigCommerce: 150 in 30 s
   [ 'short', '', quota => { limit => QUOTA, window_ms => SHORT * 1000 } ],
   (map { [ $_, '', quota => { limit => QUOTA, window_ms => LONG * 1000 } ] } qw(eaten empty late)),
+  (map { my ($name, $limit, $reserve, $after) = @$_;
+	[ $name, "quota_reserve => $reserve", quota => { limit => $limit, window_ms => LONG * 1000, others => { after => $after, use => OTHERS } } ] } @amid),
   [ 'pilot', '', quota => { limit => QUOTA } ],
   [ 'full', '', quota => { limit => 30, window_ms => 600_000 } ],
   [ 'bare', '', quota => { limit => QUOTA, window_ms => LONG * 1000, headers_on_429 => JSON::PP::false } ],
@@ -77,12 +87,13 @@ my @eaten = some(30, 'eaten');
 my @empty = some(6, 'empty');
 my @late = some(40, 'late');
 my @bare = some(6, 'bare');
-$shop->place(@true, @short, @eaten, @empty, @late, @bare);
+my @shared = map { some($_->[4], $_->[0]) } @amid;
+$shop->place(@true, @short, @eaten, @empty, @late, @bare, @shared);
 my $eaten_at = time;
 eat('eaten', 100);
 eat($_, QUOTA) for qw(empty bare);
 $shop->pay_all(@empty, @bare, @eaten);
-$shop->pay_all(@late, @true, @short);
+$shop->pay_all(@late, @true, @short, @shared);
 
 # Others come while we are at it, and find what was left to them.
 $shop->control('POST', 'wait', { requests => { count => 20, match => { store => 'late' } }, timeout_ms => 60000 });
@@ -158,7 +169,7 @@ is($shop->sql("SELECT failures FROM bcpaid.stores WHERE hash = 'poison'"), '0', 
 
 # ---- what became of the backlogs ----
 
-$shop->come_to_their_end(@short, @eaten, @empty, @late, @bare, @true);
+$shop->come_to_their_end(@short, @eaten, @empty, @late, @bare, @shared, @true);
 
 # Requests by window, as the store counts: one begins with the first request after the end of the one before.
 sub windows
@@ -185,6 +196,21 @@ for ([ 'true', WINDOW, 2 ], [ 'short', SHORT, 3 ])
 	cmp_ok(max(@used), '<=', $share, "$name: no more than our share of any");
 	cmp_ok(min(@used[ 0 .. $full - 1 ]), '>=', 0.97 * $share, "$name: and 97 % of it, of each that was full");
 	note("$name: @used of $share a window");
+}
+
+for (@amid)
+{
+	my ($name, $quota, $reserve, $after) = @$_;
+	my @used = windows($name, LONG);
+	my $share = $quota - ceil($quota * $reserve);
+	my $most = max($share, $after + OTHERS + min(UNDER_WAY, $share - $after));
+	my @with_others = map { $_ + ($_ >= $after ? OTHERS : 0) } @used;
+
+	is(throttled($name), 0, "$name: no 429");
+	cmp_ok(scalar(grep { $_ >= $after } @used), '>=', 2, "$name: others came in the middle of several windows: @used");
+	cmp_ok(max(@with_others), '<=', $most, "$name: they were given way to: @with_others");
+	cmp_ok($with_others[0], '>=', 0.97 * $share, "$name: and what they left was used");
+	note("$name: @with_others of $share a window, at most $most");
 }
 
 is(throttled('eaten'), 0, 'eaten: others were first, no 429');

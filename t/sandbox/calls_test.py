@@ -197,6 +197,16 @@ class TokensAndQuota(SandboxCase):
         self.assertEqual(self.get().headers["X-Rate-Limit-Requests-Left"], "0")
         self.assertEqual(self.get().status, 429)
 
+    def test_others_come_in_the_middle_of_each_window(self):
+        self.store(quota={"limit": 9, "window_ms": 60_000, "others": {"after": 2, "use": 5}})
+        for _ in range(2):
+            left = [self.get().headers["X-Rate-Limit-Requests-Left"] for _ in range(4)]
+            self.assertEqual(left, ["8", "2", "1", "0"])
+            self.assertEqual(self.get().status, 429)
+            self.steer("POST", "/sandbox/stores/shop/quota", {"reset": True})
+        self.assertEqual(self.try_steer("PATCH", "/sandbox/stores/shop", {
+            "quota": {"kind": "sliding", "others": {"after": 2, "use": 5}}}).status, 400)
+
     def test_both_kinds_of_window_end(self):
         for kind in ("fixed", "sliding"):
             with self.subTest(kind=kind):

@@ -3,11 +3,14 @@
 import collections
 import time
 
+from .match import SpecError, only_keys
+
 # bigcommerce.md, "Quota". Enterprise is by contract; "unlimited" is the sandbox's own, for benchmarks.
 PLANS = {"standard": 150, "plus": 150, "pro": 450, "enterprise": 10_000, "unlimited": 10**9}
 WINDOW_MS = 30_000
+# others: {"after": N, "use": M}: in each window, once N requests are used, other apps use M at once.
 DEFAULTS = {"limit": None, "window_ms": WINDOW_MS, "kind": "fixed", "headers": True,
-            "headers_on_429": True, "retry_after": False}
+            "headers_on_429": True, "retry_after": False, "others": None}
 
 
 class Quota:
@@ -18,11 +21,16 @@ class Quota:
         self.limit = PLANS[plan] if chosen["limit"] is None else chosen["limit"]
         self.window, self.kind = chosen["window_ms"] / 1000, chosen["kind"]
         self.headers_shown, self.headers_on_429 = chosen["headers"], chosen["headers_on_429"]
-        self.retry_after = chosen["retry_after"]
+        self.retry_after, self.others = chosen["retry_after"], chosen["others"]
+        if self.others is not None:
+            only_keys(self.others, ("after", "use"), "quota others")
+            if self.kind != "fixed":
+                raise SpecError("quota: others come in windows that are fixed")
         self.reset()
 
     def reset(self):
         self.started, self.used, self.times = None, 0, collections.deque()
+        self.others_came = False
 
     def take(self, count=1):
         """Uses `count` requests. False when there was not one left: that is the 429."""
@@ -34,6 +42,9 @@ class Quota:
         self.used += count
         if self.kind == "sliding":
             self.times.append((now, count))
+        if self.others and not self.others_came and self.used >= self.others["after"]:
+            self.others_came = True
+            self.used += self.others["use"]
         return True
 
     def _expire(self, now):
@@ -41,7 +52,7 @@ class Quota:
             while self.times and now - self.times[0][0] >= self.window:
                 self.used -= self.times.popleft()[1]
         elif self.started is not None and now - self.started >= self.window:
-            self.started, self.used = None, 0
+            self.reset()
 
     def left(self):
         self._expire(time.monotonic())
