@@ -5,26 +5,17 @@ use strict;
 use warnings FATAL => 'all';
 
 use lib 't/lib';
+use Bcpaid::Names;
 use Bcpaid::Shop;
-use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $names = PostgreSQL::Test::Utils::tempdir . '/names';
-my $library = "$names.so";
-PostgreSQL::Test::Utils::system_or_bail('gcc', '-shared', '-fPIC', '-o', $library, 't/lib/names.c', '-ldl');
-
-# Of the server only: nobody else is to be misled.
-my $shop;
-{
-	local $ENV{LD_PRELOAD} = $library;
-	local $ENV{BCPAID_TEST_NAMES} = $names;
-	$shop = Bcpaid::Shop->new('transport', timeout => 120, conf => <<'CONF');
+my $names = Bcpaid::Names->new;
+my $shop = $names->mislead(sub { Bcpaid::Shop->new('transport', timeout => 120, conf => <<'CONF') });
 bcpaid.request_timeout = '60s'
 bcpaid.connect_timeout = '30s'
 bcpaid.idle_timeout = '10min'
 CONF
-}
 my @stores = ([ 1, 'demo' ], $shop->another_store('another'));
 $shop->sql('UPDATE bcpaid.store SET read_back = true');
 
@@ -33,7 +24,7 @@ $shop->sql('UPDATE bcpaid.store SET read_back = true');
 sub certificate { my ($kind) = @_; return sub { $shop->control('POST', 'cert', { cert => $kind }) } }
 sub setting { my (@lines) = @_; return sub { $shop->configure(@lines) } }
 sub handshake { my ($kind) = @_; return sub { $shop->control('PATCH', 'settings', { handshake => $kind }) } }
-sub name_server { my ($does) = @_; return sub { PostgreSQL::Test::Utils::append_to_file("$names.new", "$does\n"); rename "$names.new", $names or die $!; return } }
+sub name_server { my ($does) = @_; return sub { $names->do($does) } }
 sub both { my (@do) = @_; return sub { $_->() for @do; return } }
 
 my $hosts = "bcpaid.allowed_hosts = 'localhost:$shop->{store_port}'";
@@ -159,13 +150,11 @@ $shop->come_to_their_end(@nowhere);
 
 # ---- a slow name server stops nobody that knows the name ----
 
-sub lookups { return -e "$names.asked" ? scalar(() = PostgreSQL::Test::Utils::slurp_file("$names.asked") =~ /^localhost$/gm) : 0 }
-
-my $before = lookups();
+my $before = $names->asked('localhost');
 name_server('silent')->();
 $shop->{node}->reload;    # what is known is looked up anew
 $shop->come_to_their_end(walk(orders('beside a lookup without an answer')));
-cmp_ok(lookups(), '>', $before, 'the name was looked up meanwhile');
+cmp_ok($names->asked('localhost'), '>', $before, 'the name was looked up meanwhile');
 name_server('fail')->();
 $shop->{node}->reload;
 $shop->come_to_their_end(walk(orders('beside a lookup that fails')));
@@ -174,7 +163,7 @@ $shop->come_to_their_end(walk(orders('beside a lookup that fails')));
 name_server('silent')->();
 $shop->configure("bcpaid.allowed_hosts = 'LocalHost:$shop->{store_port}'");
 my @late = walk(orders('with a name that is not known yet'));
-$shop->wait_until('the name is asked for', sub { PostgreSQL::Test::Utils::slurp_file("$names.asked") =~ /^LocalHost$/m });
+$shop->wait_until('the name is asked for', sub { $names->asked('LocalHost') });
 $shop->wait_for_state($_->{order}, 'claimed', because => $_->{name}) for @late;
 my @more = orders('judged meanwhile');
 walk(@more);
