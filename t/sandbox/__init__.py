@@ -2,5 +2,5 @@
 
 In reading order: wire (bytes), state and quota (what a store knows), calls and check (the API and its
 rules), faults and exchange (the misbehaviour), control and page (how tests steer it, how people watch
-it), server and tls (sockets).
+it), server, door and tls (sockets).
 """

@@ -296,6 +296,16 @@ def _disconnect(server, path, spec, query):
     return {"closed": server.disconnect(idle_only=not spec.get("all"))}
 
 
+@_route("POST", r"/sandbox/door", "{open: true|false}: a port of the store's own, refused while closed; says which")
+def _door(server, path, spec, query):
+    only_keys(spec, ("open",), "door")
+    if spec["open"]:
+        server.door.open()
+    else:
+        server.close_door()
+    return {"port": server.door.port}
+
+
 @_route("POST", r"/sandbox/cert", "{cert: good|expired|wrong-host|unknown-ca}: for the next connections")
 def _cert(server, path, spec, query):
     only_keys(spec, ("cert",), "cert")

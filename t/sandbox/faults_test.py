@@ -147,6 +147,23 @@ class SpoiltAnswers(SandboxCase):
         self.assertEqual(self.steer("POST", "/sandbox/disconnect", {})["closed"], 1)
         self.wait(connections={"at_most": 0})
 
+    def test_a_store_that_goes_away(self):
+        port = self.steer("POST", "/sandbox/door", {"open": True})["port"]
+        idle, busy = (self.connect(port) for _ in range(2))
+        self.assertEqual(self.ask("GET", ORDER, connection=idle).status, 200)
+        held = self.fault("hang", then="answer")
+        busy.request("GET", ORDER, headers=HEADERS)
+        self.wait(held=1)
+        self.steer("POST", "/sandbox/door", {"open": False})
+        with self.assertRaises(ConnectionRefusedError):
+            self.connect(port).connect()
+        self.assert_no_answer("GET", ORDER, connection=idle)
+        self.steer("POST", "/sandbox/release", {"fault": held})
+        self.assertEqual(busy.getresponse().read()[:6], b'{"id":')
+        self.wait(connections={"at_most": 0})
+        self.assertEqual(self.steer("POST", "/sandbox/door", {"open": True})["port"], port)
+        self.assertEqual(self.ask("GET", ORDER, connection=self.connect(port)).status, 200)
+
     def test_latency(self):
         self.fault("pass", latency_ms=30)
         self.get()

@@ -44,8 +44,8 @@ class SandboxCase(unittest.TestCase):
         self.steer("PUT", "/sandbox/stores/shop", {"token": TOKEN})
         self.steer("PUT", "/sandbox/stores/shop/orders/218", {})
 
-    def connect(self):
-        made = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=TIMEOUT_S)
+    def connect(self, port=None):
+        made = http.client.HTTPConnection("127.0.0.1", port or self.server.port, timeout=TIMEOUT_S)
         self.addCleanup(made.close)
         return made
 

@@ -10,6 +10,7 @@ import ssl
 import threading
 
 from . import control, page
+from .door import ADDRESS, Door, end
 from .errors import v3
 from .exchange import HANG_CHECK_S, Exchange
 from .state import masked
@@ -23,21 +24,18 @@ class Server:
 
     def __init__(self, world, port=0, context=None, plain=False):
         self.world, self.context, self.plain = world, context, plain
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self.listener = socket.create_server((ADDRESS, port), backlog=1024)
         self.port = self.listener.getsockname()[1]
         self.certificates = None
+        self.door = Door(self._serve)
 
     def start(self):
-        threading.Thread(target=self._accept, name="accept", daemon=True).start()
+        self._serve(self.listener)
 
     def stop(self):
         """Takes no connection any more and ends those there are."""
-        # Without the shutdown the thread that blocks in accept() would keep the port listening.
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        end(self.listener)
+        self.door.remove()
         self.world.release()
         self._close(list(self.world.connections.values()))
 
@@ -57,21 +55,29 @@ class Server:
                 pass
         return len(chosen)
 
-    def _accept(self):
+    def close_door(self):
+        """As a store that goes away: what is answered now is the last answer of its connection."""
+        self.door.close()
+        self.disconnect()
+
+    def _serve(self, listener, door=None):
+        threading.Thread(target=self._accept, args=(listener, door), name="accept", daemon=True).start()
+
+    def _accept(self, listener, door):
         while True:
             try:
-                sock, _ = self.listener.accept()
+                sock, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._converse, args=(sock,), daemon=True).start()
+            threading.Thread(target=self._converse, args=(sock, door), daemon=True).start()
 
-    def _converse(self, sock):
+    def _converse(self, sock, door):
         """A connection from its first byte to its last."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self.world.changed:
             self.world.opened += 1
             me = {"id": self.world.opened, "socket": sock, "busy": False, "api": False, "requests": 0,
-                  "tls": False}
+                  "tls": False, "door": door}
             self.world.connections[me["id"]] = me
         try:
             self._secure(me)
@@ -131,6 +137,7 @@ class Server:
             with self.world.changed:
                 me["busy"] = False
                 self.world.changed.notify_all()
+        goes_on = goes_on and (me["door"] is None or me["door"].is_open)
         return goes_on and (request.header("connection") or "").lower() != "close"
 
     def _answer(self, wire, me, request):
