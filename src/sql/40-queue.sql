@@ -10,7 +10,8 @@
  * Judge orders after something happened to them: enqueue what is eligible by
  * itself, wake what waited to be eligible again, note payments taken back.
  * What is not yet sent goes with its link: to the one order that has it now, and
- * to that one's row of the store.
+ * to that one's row of the store.  Captures are found by their keys: a plan that
+ * was made when the ledger was empty would read all of it for each order.
  */
 CREATE FUNCTION bcpaid.queue_judge(order_ids integer[], how text) RETURNS integer
 LANGUAGE plpgsql AS $$
@@ -38,14 +39,17 @@ BEGIN
            SET due = LEAST(c.due, pg_catalog.clock_timestamp()), order_id = j.order_id, store_id = j.store_id,
                approved = c.approved AND c.order_id = j.order_id
           FROM judged j
-         WHERE c.id = j.capture_id AND (j.failed IS NULL OR j.failed = 'capture')
+         WHERE c.id = ANY (ARRAY(SELECT capture_id FROM judged WHERE capture_state IN ('queued', 'waiting')))
+           AND c.id = j.capture_id AND (j.failed IS NULL OR j.failed = 'capture')
            AND (c.state = 'waiting' AND c.due = 'infinity'
                 OR c.state IN ('queued', 'waiting') AND (c.order_id <> j.order_id OR c.store_id <> j.store_id))
     ), taken_back AS (
         UPDATE bcpaid.capture c
            SET taken_back_at = CASE WHEN j.paid THEN NULL ELSE pg_catalog.clock_timestamp() END
           FROM judged j
-         WHERE c.id = j.capture_id AND c.order_id = j.order_id
+         WHERE c.id = ANY (ARRAY(SELECT capture_id FROM judged
+                                  WHERE capture_state IN ('sending', 'unknown', 'captured', 'applied')))
+           AND c.id = j.capture_id AND c.order_id = j.order_id
            AND c.state IN ('sending', 'unknown', 'captured', 'applied')
            AND (c.taken_back_at IS NULL) = (NOT j.paid)
         RETURNING c.id, c.state, c.taken_back_at
