@@ -2,18 +2,22 @@
 
 In as few transactions as the promises allow: the intent and the outcome are durable, each for itself; what a crash may
 undo is not waited for, as bcpaid does not. Statements are prepared and sent in one go, so that nothing waits for a client.
+Into tables of the same shape, in a schema of their own: a worker that meets captures of nobody takes them for a crash's.
 """
 
 import re
 
 CLIENTS = 8
-HISTORY = "INSERT INTO bcpaid.history (capture_id, state, by) VALUES (:id, '{}', 'worker');\n"
-ATTEMPT = ("INSERT INTO bcpaid.attempt (capture_id, purpose, requests, status, took_ms, outcome)"
+TABLES = "CREATE SCHEMA bare;" + "".join(f"CREATE TABLE bare.{name.partition('.')[2]} (LIKE {name} INCLUDING ALL);"
+                                         for name in ("bcpaid.capture", "bcpaid.history", "bcpaid.attempt", "public.sale_order"))
+ORDERS = "INSERT INTO bare.sale_order SELECT * FROM public.sale_order WHERE id BETWEEN {} AND {}; ANALYZE bare.sale_order;"
+HISTORY = "INSERT INTO bare.history (capture_id, state, by) VALUES (:id, '{}', 'worker');\n"
+ATTEMPT = ("INSERT INTO bare.attempt (capture_id, purpose, requests, status, took_ms, outcome)"
            " VALUES (:id, '{}', {}, 200, 10, '{}');\n")
-MOVE = "UPDATE bcpaid.capture SET state = '{}', due = clock_timestamp(), changed_at = clock_timestamp(){} WHERE id = :id;\n"
+MOVE = "UPDATE bare.capture SET state = '{}', due = clock_timestamp(), changed_at = clock_timestamp(){} WHERE id = :id;\n"
 SCRIPT = ("\\set n :n + 1\n\\set id :base + :client_id * 1000000 + :n\n\\set order_id :first + :id % :orders\n\\startpipeline\n"
           "BEGIN;\nSET LOCAL synchronous_commit = off;\n"
-          "INSERT INTO bcpaid.capture (id, store_hash, remote_order_id, order_id, store_id, origin, requested_by, amount, currency, marker)"
+          "INSERT INTO bare.capture (id, store_hash, remote_order_id, order_id, store_id, origin, requested_by, amount, currency, marker)"
           " VALUES (:id, 'bench', :id, :order_id, 1, 'payment', 'bcpaid', 10, 'USD', 'bcpaid-0123456789abcdef0123456789abcdef');\n"
           + HISTORY.format("queued") + MOVE.format("claimed", "") + HISTORY.format("claimed") + "COMMIT;\n"
           "BEGIN;\n" + ATTEMPT.format("look", 2, "go") + MOVE.format("sending", ", sends = 1, sent_at = clock_timestamp()")
@@ -22,15 +26,16 @@ SCRIPT = ("\\set n :n + 1\n\\set id :base + :client_id * 1000000 + :n\n\\set ord
           + MOVE.format("captured", ", captured_by = 'bcpaid', captured_at = clock_timestamp(), transaction_id = '9007199254740993'")
           + HISTORY.format("captured") + "COMMIT;\n"
           "BEGIN;\nSET LOCAL synchronous_commit = off;\n"
-          "UPDATE public.sale_order SET bcpaid_payment_status = 'Captured' WHERE id = :order_id;\n"
+          "UPDATE bare.sale_order SET bcpaid_payment_status = 'Captured' WHERE id = :order_id;\n"
           + MOVE.format("applied", "") + HISTORY.format("applied") + "COMMIT;\n\\endpipeline\n")
 
 
 class Writes:
-    """Runs of it, each with ids of its own, on orders that nobody else wants."""
+    """Runs of it, each with ids of its own."""
 
     def __init__(self, server, first, orders):
         self.server, self.first, self.orders, self.runs = server, first, orders, 0
+        server.root(TABLES + ORDERS.format(first, first + orders - 1))
 
     def rate(self, captures):
         """Captures a second."""

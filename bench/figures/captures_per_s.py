@@ -12,8 +12,8 @@ IN_FLIGHT = 64
 
 def measure(bench):
     each, rounds = bench.size(4000, 80), bench.size(5, 1)
-    with net.shop(bench, each * (rounds + 1)) as (store, server):
-        bursts, ours = [], writes.Writes(server, each * rounds + 1, each)
+    with net.shop(bench, each * rounds) as (store, server):
+        bursts, ours = [], writes.Writes(server, 1, each)
 
         def burst():
             bursts.append(net.captured(store, server, len(bursts) * each + 1, each))
