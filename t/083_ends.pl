@@ -133,28 +133,47 @@ for my $case (grep { $_->{change} == \&relink } @cases)
 is(columns($_, 'taken_back_at IS NOT NULL'), $_->{taken_back} || 'f', "$_->{name}: taken back") for @cases;
 is($shop->sql("SELECT no_transactions FROM bcpaid.stores WHERE id = $either->[0]"), 'f', 'an order that is gone says nothing about the ways of its store');
 
-# ---- Odoo edits an order while it is captured, and nobody waits ----
+# ---- Odoo edits an order while it is captured, for a minute, and nobody waits ----
 
+use constant A_MINUTE_OF_TRIES => 120;    # one every half second
 my $edited = { name => 'edited for a long time' };
 my @beside = map { { name => "captured meanwhile, $_" } } 1 .. 20;
+my $untouched = { name => 'edited beside it' };
 my $odoo = $node->background_psql('odoo', extra_params => [ '-U', 'odoo' ]);
-sub edit { return $odoo->query_safe("UPDATE sale_order SET name = '$_[0]' WHERE id = $edited->{order}") }
+sub edit { my ($text, $case) = @_; return $odoo->query_safe('UPDATE sale_order SET name = \'' . $text . '\' WHERE id = ' . ($case || $edited)->{order}) }
 
-$shop->place($edited, @beside);
-$odoo->query_safe("SET lock_timeout = '100ms'");
+# Makes it due, as half a second later; it was tried once the reason is there again.
+sub is_tried
+{
+	$shop->sql("UPDATE bcpaid.capture SET due = clock_timestamp(), reason = NULL WHERE remote_order_id = $edited->{number}; SELECT bcpaid.wake()");
+	return $shop->wait_until('it was tried to apply it', sub { columns($edited, "coalesce(reason, '')") eq 'somebody is working on the order in Odoo' });
+}
+
+# Were these tries failures, two of them would be the end.
+$shop->configure('bcpaid.max_attempts = 2');
+$shop->place($edited, $untouched, @beside);
+$odoo->query_safe("SET lock_timeout = '10ms'");
 $odoo->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 edit('at first');
 $shop->pay_all($edited);
 $shop->wait_for_state($edited->{order}, 'captured');
-$shop->wait_until('it was tried to apply it', sub { columns($edited, "coalesce(reason, '')") eq 'somebody is working on the order in Odoo' });
-$shop->pay_all(@beside);
+for my $try (1 .. A_MINUTE_OF_TRIES)
+{
+	is_tried();
+	edit("try $try", $_) for $edited, $untouched;
+	$shop->pay_all(@beside) if $try == A_MINUTE_OF_TRIES / 2;
+}
 $shop->come_to_their_end(@beside);
 edit('again');
-is(columns($edited, 'state') . $shop->status_of($edited->{order}), 'captured', 'what Odoo holds is captured, and waits');
+is(columns($edited, "state || ' ' || failures || ' ' || sends") . $shop->status_of($edited->{order}), 'captured 0 1', 'what Odoo holds for a minute is captured, waits, and nothing has failed');
+is($shop->captures($edited->{number}), 1, 'sent once');
 $odoo->query_safe('COMMIT');
 $shop->come_to_their_end($edited);
+is(columns($edited, "coalesce(reason, '') || failures"), '0', 'and nothing of it is left');
 edit("the ${_}th time") for 1 .. 20;
-is($shop->sql("SELECT name FROM sale_order WHERE id = $edited->{order}"), 'the 20th time', 'Odoo never waits for us');
+is($shop->sql("SELECT string_agg(name, ', ' ORDER BY id) FROM sale_order WHERE id IN ($edited->{order}, $untouched->{order})"),
+	'the 20th time, try ' . A_MINUTE_OF_TRIES, 'Odoo never waits for us');
+
 $odoo->quit;
 
 my $report = $shop->control('GET', 'report');

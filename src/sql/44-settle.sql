@@ -126,7 +126,9 @@ BEGIN
                                        ORDER BY h.at DESC LIMIT 1) END,
                                   NULL, 'worker');
     ELSE
-        UPDATE bcpaid.capture SET due = until, reason = detail, failures = failures + 1 WHERE id = queue_applied.capture;
+        UPDATE bcpaid.capture c
+           SET due = until, reason = detail, failures = c.failures + (outcome <> 'locked')::integer  /* to wait is no failure */
+         WHERE c.id = queue_applied.capture;
     END IF;
 END $$;
 COMMENT ON FUNCTION bcpaid.queue_applied(bigint, text, text, timestamptz) IS 'write down that the order shows Captured in Odoo, or why not yet';
