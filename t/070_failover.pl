@@ -10,8 +10,7 @@ use warnings FATAL => 'all';
 
 use lib 't/lib';
 use Bcpaid::Shop;
-use IPC::Run;
-use PostgreSQL::Test::Utils;
+use Bcpaid::Standby;
 use Test::More;
 
 # Seconds; a server that is to die gives its requests all the time they need.
@@ -93,56 +92,8 @@ $shop->store_is_content;
 $shop->stop;
 done_testing();
 
-sub on { my ($node, $sql) = @_; return $node->safe_psql('odoo', $sql) }
-
-sub set
-{
-	my ($node, $setting, $value) = @_;
-	$node->safe_psql('postgres', "ALTER SYSTEM SET $setting = '$value'");
-	$node->reload;
-	return;
-}
-
-sub standby
-{
-	my ($name, $upstream, $backup) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
-
-	$node->init_from_backup($upstream, $backup, has_streaming => 1);
-	$node->append_conf('postgresql.conf', "bcpaid.enabled = on");
-	unlink $node->data_dir . '/postgresql.auto.conf';
-	$node->append_conf('postgresql.auto.conf', '');
-	$node->start;
-	return $node;
-}
-
 # Waits for the state (the last argument) of cases.
 sub waits_for { my $state = pop; $shop->wait_for_state($_->{order}, $state, because => $_->{name}) for @_; return }
-sub posts { my ($since) = @_; return @{ $shop->control('GET', "requests?method=POST&after=$since")->{requests} } }
-
-sub launched_at
-{
-	my ($node) = @_;
-	my $sql = "SELECT extract(epoch FROM backend_start) FROM pg_stat_activity WHERE backend_type = 'bcpaid launcher'";
-
-	$shop->wait_until('the launcher runs', sub { on($node, $sql) });
-	return on($node, $sql);
-}
-
-# The old server dies; from now on Odoo talks to the new one.  Returns its last
-# request and when the silence began.
-sub take_over
-{
-	my ($old, $new) = @_;
-
-	$old->stop('immediate');
-	my $since = $shop->control('GET', 'requests')->{last};
-	$new->promote;
-	$shop->{node} = $new;
-	is(on($new, 'SELECT bool_and(environment_confirmed) FROM bcpaid.status'), 't', $new->name . ': needs no confirmation');
-	return ($since, launched_at($new));
-}
-
 # A store for each case: what hangs at one of them keeps no other waiting.
 sub give_stores
 {
@@ -191,7 +142,8 @@ sub lost_tail
 	my $since = $shop->control('GET', 'requests')->{last};
 	$shop->pay_all(@early);
 	$shop->control('POST', 'wait', { timeout_ms => 60000, requests => { after => $since, count => scalar @early, match => { call => 'transactions_get' } } });
-	cut_off($old, $new);
+	$old->wait_for_catchup($new, 'replay', $old->lsn('write'));
+	cut_off($shop, $old, $new);
 
 	$shop->control('POST', 'release', { fault => $_->{look} }) for $lands, $never, $answered, $applied;
 	waits_for($lands, $never, 'unknown');
@@ -201,12 +153,12 @@ sub lost_tail
 	is(join(' ', map { on($new, "SELECT coalesce(max(state), 'none') FROM bcpaid.capture WHERE order_id = $_->{order}") } @cases),
 		'claimed claimed claimed claimed claimed none none', 'the standby has no intent');
 
-	($since, my $begun) = take_over($old, $new);
+	($since, my $begun) = take_over($shop, $old, $new);
 	if ($how{restart})
 	{
 		waits_for($lands, 'waiting');
 		$new->restart;
-		$begun = launched_at($new);
+		$begun = launched_at($shop, $new);
 	}
 	$shop->pay_all($paid);
 	waits_for($lands, $paid, 'waiting');
@@ -218,31 +170,10 @@ sub lost_tail
 	$shop->pay_all($unpaid);
 	$shop->come_to_their_end($unpaid);
 	my %again;
-	$again{ $_->{order} }++ for posts($since);
+	$again{ $_->{order} }++ for posts($shop, $since);
 	is($again{ $_->{number} } || 0, $_->{again}, "$_->{name}: writes of the new server") for @cases;
-	comes_after_silence($since, $begun);
+	comes_after($shop, $since, $begun, SILENCE);
 	ok(!-e $new->data_dir . '/bcpaid.silence', 'the silence is over');
-	return;
-}
-
-sub comes_after_silence
-{
-	my ($since, $begun) = @_;
-	my ($soonest) = sort { $a <=> $b } map { $_->{at} - $begun } posts($since);
-
-	cmp_ok($soonest, '>=', SILENCE, 'the first write came after the silence');
-	return;
-}
-
-# The standby has all that was committed, and gets no more.
-sub cut_off
-{
-	my ($old, $new) = @_;
-
-	$old->wait_for_catchup($new, 'replay', $old->lsn('write'));
-	$new->safe_psql('postgres', "ALTER SYSTEM SET primary_conninfo = ''");
-	$new->reload;
-	$shop->wait_until($new->name . ' is cut off', sub { $old->safe_psql('postgres', 'SELECT count(*) FROM pg_stat_replication') eq '0' });
 	return;
 }
 
@@ -283,10 +214,10 @@ sub under_load
 	my $editor = $old->background_psql('odoo', extra_params => [ '-U', 'odoo' ]);
 	into_their_states($editor, @cases);
 
-	my @payers = map { payer(@stream[ $_ * 30 .. $_ * 30 + 29 ]) } 0 .. 1;
+	my @payers = map { payer($shop, [ @stream[ $_ * 30 .. $_ * 30 + 29 ] ]) } 0 .. 1;
 	$shop->control('POST', 'wait', { timeout_ms => 60000, captures => { store => $stream[0]{hash}, count => 12 } });
 	$shop->control('DELETE', 'faults');
-	my ($since, $begun) = take_over($old, $new);
+	my ($since, $begun) = take_over($shop, $old, $new);
 	$shop->control('POST', 'release', {});
 	eval { $editor->quit };
 
@@ -299,7 +230,7 @@ sub under_load
 	$shop->odoo("SELECT bcpaid.resume($_->{store}[0])") for grep { $_->{pause} } @cases;
 	$shop->pay_all(@unpaid);
 	$shop->come_to_their_end(@cases, @stream);
-	comes_after_silence($since, $begun);
+	comes_after($shop, $since, $begun, SILENCE);
 	return;
 }
 
@@ -318,26 +249,4 @@ sub into_their_states
 	waits_for($_, $_->{at}) for @cases;
 	$shop->odoo("SELECT bcpaid.$_->{call}(id) FROM bcpaid.captures WHERE order_id = $_->{order}") for grep { $_->{call} } @cases;
 	return;
-}
-
-# A client that pays one after the other and says which are committed.
-sub payer
-{
-	my (@cases) = @_;
-	my $sql = join '', map { "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT fixture.pay($_->{invoice}); COMMIT;\n\\echo committed $_->{order}\nSELECT pg_sleep(0.05);\n" } @cases;
-	my $client = { out => '', err => '', file => PostgreSQL::Test::Utils::tempdir . '/payments.sql' };
-
-	PostgreSQL::Test::Utils::append_to_file($client->{file}, $sql);
-	$client->{run} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-U', 'odoo', '-d', $shop->{node}->connstr('odoo'),
-			'-f', $client->{file} ], '>', \$client->{out}, '2>', \$client->{err});
-	return $client;
-}
-
-sub committed
-{
-	my ($client) = @_;
-
-	$client->{run}->finish;
-	like($client->{err}, qr/terminating connection|server closed the connection/, 'its connection was lost');
-	return $client->{out} =~ /^committed (\d+)$/mg;
 }
