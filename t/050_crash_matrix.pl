@@ -1,29 +1,18 @@
 # Goal: whatever dies, wherever: afterwards exactly one capture at the store, and the order Captured.  README's crash table is held to it.
 # build: stops
-#
-# A cell is a place at which something happens: a stop point (src/stop.h), or a
-# request that hangs at the store.  Each cell has a database of its own, so that
-# all of them can be at their places when a fault comes, which is a round.  Until
-# the test has looked at the ledger the next worker waits before its first step.
 
 use strict;
 use warnings FATAL => 'all';
 
 use lib 't/lib';
-use Bcpaid::Shop;
+use Bcpaid::Matrix;
 use Bcpaid::Stops;
-use IPC::Run ();
 use PostgreSQL::Test::Utils;
-use List::Util qw(max);
 use Test::More;
-use Time::HiRes qw(time);
 
 Bcpaid::Stops::need_build();
 
-my $silence;    # request_timeout + settle_time of this server, in seconds
-
-# By README's row: the places.  `at`: a stop point; `hangs`: a request, and which of that kind; `gone`: the
-# process that stops is the accountant's session; `then`: where the next worker is to meet the same fault.
+# By README's row: the places, see t/lib/Bcpaid/Matrix.pm.
 my %row = (
 	"in Odoo's transaction" => [ { at => 'candidate.written', session => 1 } ],
 	"after Odoo's commit, before the wake-up or the judging" =>
@@ -46,19 +35,16 @@ my %row = (
 	'when a standby does not confirm the intent in time (no death)' => 't/025_findings.pl: is sent that no standby knows of',
 	'with its server, and recovery brings back no intent (a standby that lost it takes over)' => 't/052_silence.pl: the intent is lost');
 
-# A fault: what it does to the places, whether it kills.
-my @faults = (
-	[ 'kill -9', sub { my $log = $main::shop->log_size; kill 'KILL', @_; server_is_back($log) } ],
-	[ 'immediate shutdown', sub { $main::shop->{node}->stop('immediate'); $main::shop->{node}->start } ],
-	[ 'SIGTERM', sub { kill 'TERM', @_ } ],
-	[ 'pg_terminate_backend', sub { $main::shop->odoo('SELECT ' . join ', ', map { "pg_terminate_backend($_)" } @_) } ],
-	[ 'lost connection', undef ]);
+# The other way to capture differs around the write alone.
+for my $where ('after the intent, before the write', 'during the write, or before its answer is read', 'after the answer, before it is settled',
+	'after a yes that did not show our marker', "after settling, or while Odoo's row is written")
+{
+	push @{ $row{$where} }, map { { %$_, by_status => 1, $_->{hangs} ? (hangs => 'order_put') : () } } @{ $row{$where} };
+}
 
 # ---- README's table ----
 
-my ($table) = slurp_file('README.md') =~ /^\| it dies \|[^\n]*\n\|[-|]+\n((?:\|[^\n]*\n)+)/m;
-my %said = map { my @cell = /\| (.*?) (?=\|)/g; ($cell[0] => { committed => $cell[1], next => $cell[2], store => $cell[3] }) } split /\n/, $table;
-
+my %said = %{ crash_table() };
 is_deeply([ sort keys %said ], [ sort keys %row ], "README's crash table has the rows that have places, and no other");
 for my $where (grep { !ref $row{$_} } sort keys %row)
 {
@@ -66,260 +52,36 @@ for my $where (grep { !ref $row{$_} } sort keys %row)
 	like(slurp_file($file), qr/\Q$words\E/, "$where: shown by $file");
 }
 
-my @cells = map { my $where = $_; map { { %$_, row => $where, said => $said{$where} } } @{ $row{$where} } } grep { ref $row{$_} } sort keys %row;
-$cells[$_]{database} = sprintf 'cell%02d', $_ for 0 .. $#cells;
+my @cells = cells_of(\%said, \%row);
 my %points = map { $_ => 1 } map { /"([a-z]+\.[a-z]+)"/g } map { slurp_file($_) =~ /stop_point\((.*)\);/g } glob 'src/*.c';
 my %used = map { $_ => 1 } 'recover.begin', grep { defined } map { @$_{qw(at then)} } @cells;
 is_deeply([ sort keys %points ], [ sort keys %used ], 'every stop point is a place');
 
-# ---- the server ----
+# ---- the rounds ----
 
-our $shop = Bcpaid::Shop->new('crash', conf => <<'CONF');
-max_connections = 80
-max_worker_processes = 50
-bcpaid.max_workers = 40
-bcpaid.idle_timeout = 0
-restart_after_crash = on
-CONF
-my $stops = Bcpaid::Stops->new($shop);
-my $number = 2000;    # of the last remote order
-prepare();
-round(@$_) for @faults;
-$shop->store_is_content;
-$shop->stop;
+my $matrix = Bcpaid::Matrix->new('crash', @cells);
+my $shop = $matrix->{shop};
+for my $fault ($matrix->faults)
+{
+	$matrix->round(@$fault);
+	is_changed_once("$fault->[0], " . name_of($_), $_) for grep { $_->{by_status} } @cells;
+}
+$matrix->end;
 done_testing();
 
-# A database for each cell: copies of one that has met its store.  Six requests
-# must come to hang before the first of them is given up.
-sub prepare
+# By us, to what comes next for an order that is paid; written again only where the first write never came to the store.
+sub is_changed_once
 {
-	my $began = time;
-	my $order = $shop->paid_order(10, 1);
+	my ($name, $cell) = @_;
+	my $fulfilment = 11;    # the order awaits it
+	my $seen = $shop->control('GET', "stores/demo/orders/$cell->{number}");
+	my ($marker, $captor) = split /\|/, $matrix->in_each([$cell], '', "SELECT marker, captured_by FROM bcpaid.capture WHERE remote_order_id = $cell->{number}")->{ $cell->{database} };
+	my ($writes, $captures) = map { $shop->control('GET', "requests?order=$cell->{number}&call=$_")->{count} } 'order_put', 'transaction_post';
 
-	$shop->wait_for_state($order, 'applied');
-	my $timeout_ms = int(1000 * max(4, 10 * (time - $began)));
-	$silence = $timeout_ms / 1000 + 0.2;
-	diag "request_timeout = $timeout_ms ms";
-	$shop->wait_until('the first capture is read back', sub { $shop->sql('SELECT read_back FROM bcpaid.store') eq 't' });
-	$shop->wait_until('the worker has left', sub { $shop->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'bcpaid worker'", dbname => 'postgres') eq '0' });
-	$shop->{node}->append_conf('postgresql.conf', "bcpaid.request_timeout = '${timeout_ms}ms'");
-	$shop->{node}->restart;
-	$shop->sql(join('', map { "CREATE DATABASE $_->{database} TEMPLATE odoo OWNER odoo;\n" } @cells), dbname => 'postgres');
-	# Up to the next checkpoint a crash sets a copied database's sequences back, for what nextval() gave was logged for its template only.
-	$shop->sql('CHECKPOINT', dbname => 'postgres');
-	in_each([@cells], 'odoo', 'SELECT bcpaid.confirm_environment()');
-	return;
-}
-
-# ---- a round ----
-
-sub round
-{
-	my ($fault, $strike) = @_;
-	my ($log, @struck) = $shop->control('GET', 'requests?limit=1')->{last};
-
-	place_orders();
-	bring_to_places();
-	if ($strike)
-	{
-		my @open = strike($fault, $strike, \@struck, [@cells]);
-		$stops->let_go($_->{database}) for grep { !$_->{then} } @open;
-		again($fault, $strike, \@struck, grep { $_->{then} } @open);
-	}
-	else
-	{
-		eval { $shop->control('POST', 'disconnect', { all => JSON::PP::true }) };    # this connection, too
-		$stops->let_go($_->{database}) for @cells;
-	}
-	$shop->control('DELETE', 'faults');
-	$shop->control('POST', 'release', {});
-	$_->{session}->finish for grep { ref $_->{session} } @cells;
-	pay(grep { $_->{unpaid} } @cells);
-	come_to_their_end($fault);
-	is_silent($fault, $log, @struck) if $fault =~ /kill|immediate/;
-	return;
-}
-
-# The psql sessions of a round are few: each goes through the databases.
-sub in_each
-{
-	my ($cells, $user, $sql) = @_;
-	my $script = join '', map { my $text = ref $sql ? $sql->($_) : $sql; "\\c $_->{database} $user\n\\echo of $_->{database}\n$text;\n" } @$cells;
-	my %of;
-
-	return \%of unless @$cells;
-	my $output = $shop->{node}->safe_psql('postgres', $script, timeout => 120);
-	my @parts = split /^of (\w+)\n?/m, $output, -1;
-	shift @parts;
-	%of = @parts;
-	chomp for values %of;
-	return \%of;
-}
-
-sub place_orders
-{
-	$_->{number} = ++$number for @cells;
-	$shop->control('POST', 'stores/demo/orders', { from => $cells[0]{number}, to => $number,
-		order => { status_id => 7, payment_method => 'Bank Deposit', payment_status => '', total_inc_tax => '69.8400' } });
-	my $ids = in_each([@cells], 'odoo', sub { "SELECT o, fixture.invoice(o) FROM fixture.order(69.84, '$_[0]{number}') o" });
-	@$_{qw(order invoice)} = split /\|/, $ids->{ $_->{database} } for @cells;
-	in_each([ grep { $_->{read_back} } @cells ], '', 'UPDATE bcpaid.store SET read_back = false');
-	return;
-}
-
-sub payment { return "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT fixture.pay($_[0]{invoice}); COMMIT" }
-
-sub pay
-{
-	my @them = @_;
-	in_each(\@them, 'odoo', \&payment);
-	return;
-}
-
-sub bring_to_places
-{
-	my @hanging = grep { $_->{hangs} } @cells;
-
-	for my $cell (@cells)
-	{
-		my %match = (match => { order => $cell->{number}, call => $cell->{hangs} || 'transaction_post' });
-		$stops->stop_at($cell->{database}, $cell->{at}) if $cell->{at};
-		$shop->fault(%match, do => 'hang', then => 'answer', taken => $cell->{taken}, after => $cell->{nth} || 0) if $cell->{hangs};
-		$shop->fault(%match, do => 'answer', status => 201, body => $cell->{answer}, taken => JSON::PP::true) if defined $cell->{answer};
-		next unless $cell->{session};
-		$cell->{session} = IPC::Run::start([ 'psql', '-Xqd', $shop->{node}->connstr($cell->{database}), '-U', 'odoo', '-c', payment($cell) ],
-			'<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
-	}
-	pay(grep { $_->{at} && !$_->{session} } @cells);
-	$_->{pid} = $stops->wait_for_stop($_->{database}, $_->{at}) for grep { $_->{at} } @cells;
-	pay(@hanging);
-	$shop->control('POST', 'wait', { timeout_ms => 60000, held => scalar @hanging });
-	my @read_back = grep { $_->{read_back} } @cells;
-	$shop->wait_until('what is read back is applied', sub { !grep { $_ ne 'applied' } values %{ observe(@read_back) } });
-	my %worker = split /[\n|]/, $shop->sql("SELECT datname, pid FROM pg_stat_activity WHERE backend_type = 'bcpaid worker'", dbname => 'postgres');
-	$_->{pid} = $worker{ $_->{database} } for @hanging;
-	return;
-}
-
-# ---- the fault, and what it left ----
-
-# Strike all; each must then be as README's row says.  Returns those whose next worker waits.
-sub strike
-{
-	my ($fault, $strike, $struck, $cells) = @_;
-
-	$stops->stop_at($_->{database}, 'recover.begin') for @$cells;
-	push @$struck, time;
-	$strike->(map { $_->{pid} } @$cells);
-	$stops->let_go($_->{database}, $_->{pid}) for @$cells;
-	$shop->wait_until('all are gone', sub { !grep { kill 0, $_->{pid} } @$cells });
-	my $seen = observe(@$cells);
-	for my $cell (@$cells)
-	{
-		my $saw = $seen->{ $cell->{database} };
-		my $taken = $shop->captures($cell->{number});
-		my $name = "$fault, " . name_of($cell);
-
-		$cell->{unpaid} = $saw eq 'nothing';
-		ok(says($cell->{said}{committed}, $saw), "$name: committed is $cell->{said}{committed}") or diag "it is: $saw";
-		is($taken, $cell->{said}{store} =~ /^captured$/ ? 1 : 0, "$name: at the store") unless $cell->{said}{store} =~ /^captured(?! *$)/;
-	}
-	return @$cells;
-}
-
-sub name_of
-{
-	my ($cell) = @_;
-	return join ' ', grep { defined } $cell->{at}, $cell->{hangs}, $cell->{taken} && 'taken', $cell->{then} && "then $cell->{then}";
-}
-
-# Among the words in the table's cell: `state`, nothing, candidates?
-sub says
-{
-	my ($text, $word) = @_;
-	return scalar grep { $_ eq $word } $text =~ /`(\w+)`/g, $text =~ /\b(nothing|candidates)\b/g;
-}
-
-# By database: the capture's state, or whether there is a payment at all.
-sub observe
-{
-	return in_each([@_], '', sub { my ($cell) = @_; return <<"SQL" });
-SELECT coalesce((SELECT state FROM bcpaid.capture WHERE remote_order_id = $cell->{number}),
-    CASE WHEN EXISTS (SELECT FROM bcpaid.candidate) THEN 'candidates'
-         WHEN (SELECT payment_state FROM account_move WHERE id = $cell->{invoice}) = 'not_paid' THEN 'nothing' ELSE 'lost' END)
-SQL
-}
-
-# The next worker meets the same, while it takes up what the first one left.
-sub again
-{
-	my ($fault, $strike, $struck, @then) = @_;
-
-	for my $cell (@then)
-	{
-		my $pid = $stops->wait_for_stop($cell->{database}, 'recover.begin');
-		cmp_ok(time - $struck->[-1], '>=', 10, "$fault: whoever terminates a worker has ten seconds without one") if $fault =~ /TERM|terminate/;
-		$stops->stop_at($cell->{database}, $cell->{then});
-		$stops->let_go($cell->{database}, $pid);
-		$cell->{pid} = $stops->wait_for_stop($cell->{database}, $cell->{then});
-	}
-	strike("$fault again", $strike, $struck, [@then]);
-	$stops->let_go($_->{database}) for @then;
-	return;
-}
-
-# Of a process that was killed the server learns after a moment.
-sub server_is_back
-{
-	my ($log) = @_;
-	my @ready = ('pg_isready', '-q', '-h', $shop->{node}->host, '-p', $shop->{node}->port);
-
-	$shop->wait_until('the server begins anew', sub { $shop->log_since($log) =~ /reinitializing/ });
-	return $shop->wait_until('it is back', sub { IPC::Run::run([@ready], '<', '/dev/null') });
-}
-
-# ---- the end ----
-
-sub come_to_their_end
-{
-	my ($fault) = @_;
-	my @open = @cells;
-	my %words;
-
-	eval {
-		$shop->wait_until('all are applied', sub {
-			$stops->let_go($_->{database}) for @open;
-			my $seen = in_each([@open], '', sub { <<"SQL" });
-SELECT coalesce(max(c.state), 'none') || ' ' || coalesce(max(o.bcpaid_payment_status), 'nothing') || '/' || coalesce(string_agg(h.reason, '; '), '')
-  FROM bcpaid.capture c JOIN sale_order o ON o.id = c.order_id LEFT JOIN bcpaid.history h ON h.capture_id = c.id WHERE c.remote_order_id = $_[0]{number}
-SQL
-			$words{$_} = $seen->{$_} for keys %$seen;
-			@open = grep { $seen->{ $_->{database} } !~ m{^applied Captured/} } @open;
-			!@open });
-		1;
-	} or diag $@, explain(in_each([@open], '', "SELECT * FROM bcpaid.capture; SELECT * FROM bcpaid.history; SELECT now(), pid, state, query_start, query FROM pg_stat_activity WHERE backend_type LIKE 'bcpaid%'"));
-	for my $cell (@cells)
-	{
-		my $name = "$fault, " . name_of($cell);
-
-		like($words{ $cell->{database} }, qr{^applied Captured/}, "$name: Captured in Odoo");
-		is($shop->captures($cell->{number}), 1, "$name: captured once");
-		next if $fault eq 'lost connection';
-		like($words{ $cell->{database} }, qr/\Q$_\E/, "$name: $_") for $cell->{said}{next} =~ /"([^"]+)"/g;
-	}
-	return;
-}
-
-# A request of the server that died may still be on its way: none is sent for a time.
-sub is_silent
-{
-	my ($fault, $log, @struck) = @_;
-	my @early;
-
-	for my $write (grep { $_->{method} ne 'GET' } @{ $shop->control('GET', "requests?after=$log")->{requests} })
-	{
-		push @early, "order $write->{order}, after " . ($write->{at} - $_) . ' s' for grep { $write->{at} > $_ && $write->{at} < $_ + $silence } @struck;
-	}
-	is_deeply(\@early, [], "$fault: no store is written to for $silence s");
+	is(join(' ', map { "$_->{kind} $_->{marker}" } @{ $seen->{captures} }), "status $marker", "$name: one change, with our marker");
+	is("$seen->{order}{status_id} $seen->{order}{payment_provider_id}", "$fulfilment $marker", "$name: the order shows it");
+	cmp_ok($writes, '<=', $cell->{hangs} && !$cell->{taken} ? 2 : 1, "$name: no write that is not needed");
+	is($captor, 'bcpaid', "$name: which is known to be ours");
+	is($captures, 0, "$name: and no transaction beside it");
 	return;
 }
