@@ -23,8 +23,7 @@
 #include "http_multi.h"
 #include "http_util.h"
 
-#define CONNECTIONS_MAX	1024	/* those in use and those kept for the next
-								 * reads */
+#define CONNECTIONS_MAX	1024	/* in use; as many are kept for the next reads */
 #define CONNECTIONS_MIN	128
 #define FILES_MAX		4096
 #define FILES_OTHER		64		/* that PostgreSQL does not count, and we */
@@ -78,7 +77,8 @@ make_handle(void)
 				 errmsg("could not initialize libcurl")));
 	check(curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket), "CURLMOPT_SOCKETFUNCTION");
 	check(curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer), "CURLMOPT_TIMERFUNCTION");
-	check(curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) capacity), "CURLMOPT_MAXCONNECTS");
+	/* Of both kinds: else writes, on connections of their own, would close what reads go on with. */
+	check(curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 2L * capacity), "CURLMOPT_MAXCONNECTS");
 }
 
 static void
@@ -92,8 +92,8 @@ check(CURLMcode code, const char *what)
 
 /*
  * The usual soft limit of 1024 files is for programs that use select().  What
- * PostgreSQL does not need for itself is for connections, and a connection may
- * be tried by two sockets at a time.
+ * PostgreSQL does not need for itself is for connections: one in use may be
+ * tried by two sockets at a time, and one is kept beside it.
  */
 static void
 allow_sockets(void)
@@ -111,7 +111,7 @@ allow_sockets(void)
 		if (getrlimit(RLIMIT_NOFILE, &files) == 0)
 			left = (int) Min(files.rlim_cur, FILES_MAX) - max_files_per_process - FILES_OTHER;
 	}
-	capacity = Min(Max(left / 2, CONNECTIONS_MIN), CONNECTIONS_MAX);
+	capacity = Min(Max(left / 3, CONNECTIONS_MIN), CONNECTIONS_MAX);
 }
 
 int
