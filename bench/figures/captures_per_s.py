@@ -12,7 +12,7 @@ IN_FLIGHT = 64
 
 def measure(bench):
     each, rounds = bench.size(4000, 80), bench.size(5, 1)
-    with net.shop(bench, each * rounds) as (store, server):
+    with net.shop(bench, each * rounds, conf="bcpaid.idle_timeout = '10min'") as (store, server):
         bursts, ours = [], writes.Writes(server, 1, each)
 
         def burst():
