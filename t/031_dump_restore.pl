@@ -30,11 +30,14 @@ my $due = $shop->paid_order(40, 4);
 $shop->wait_for_state($due, 'queued');
 $shop->sql("INSERT INTO bcpaid.profile (name, description) VALUES ('mine', 'added by hand')");
 # The worker takes a candidate whenever it looks; nobody calls it for this one.
-$shop->wait_until('the worker has left', sub { $shop->sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'bcpaid worker'}) eq '0' });
+my $no_worker = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'bcpaid worker' AND datname = current_database()};
+$shop->wait_until('the worker has left', sub { $shop->sql($no_worker) eq '0' });
 $shop->sql("INSERT INTO bcpaid.candidate VALUES ('o', $open)");
 $shop->sql('INSERT INTO bcpaid.baseline (order_id, store_id) VALUES (999, 1)');
 $shop->sql("INSERT INTO bcpaid.link (order_id, payment_status) VALUES (998, 'Captured')");
 my $ledger = ledger($node, 'odoo');
+my %last = map { $_ => $node->safe_psql('odoo', "SELECT max(id) FROM $_") } qw(sale_order sale_order_line account_move account_move_line account_payment
+	bcpaid.capture bcpaid.history bcpaid.attempt);
 like($ledger, qr/profile\|3 .*attachment\|1 .*capture\|3 .*history\|1\d .*link\|1 /s, 'there is something to lose');
 
 # --- Odoo's backup: pg_dump as Odoo's role, without owners ---
@@ -87,22 +90,13 @@ foreach my $case (
 	runs($format eq 'plain' ? [ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$directory/plain.sql", @to ]
 		: [ 'pg_restore', $format eq 'custom' ? '--no-owner' : (), @to, "$directory/$format.dump" ], "$what: restored");
 	is(ledger($to, $name), $ledger, "$what: ledger, settings, triggers and sequences are as they were");
-	next if $user ne 'odoo' && $format ne 'owned';    # Odoo's tables are a superuser's then
+	give_to_odoo($to, $name) if $user ne 'odoo' && $format ne 'owned';    # Odoo's tables are a superuser's then
 
 	is(psql_as($to, $name, 'odoo', "SELECT count(*) FROM bcpaid.store WHERE bcpaid.set_store(1, name => 'again') = 1"),
 		'1', "$what: its functions work");
 	is(psql_as($to, $name, 'odoo', "SELECT bcpaid.set_store(name => 'next', hash => 'next')"),
 		'2', "$what: the next number is the next one");
 }
-
-# A superuser restored it, and Odoo's tables with it: given back, all works.
-$node->safe_psql('r3', <<'SQL');
-SELECT format('ALTER TABLE %s OWNER TO odoo', c.oid::regclass) FROM pg_class c
-WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' \gexec
-SELECT format('ALTER SCHEMA %I OWNER TO odoo', n) FROM unnest('{fixture}'::text[]) n \gexec
-SELECT format('ALTER SEQUENCE %s OWNER TO odoo', c.oid::regclass) FROM pg_class c
-WHERE c.relnamespace = 'fixture'::regnamespace AND c.relkind = 'S' \gexec
-SQL
 
 # --- None of them sends: not by itself, not after a payment, not with a token ---
 
@@ -111,7 +105,6 @@ foreach my $name (sort keys %restored)
 {
 	my $to = $restored{$name};
 
-	next if $to == $other && $name eq 'r4';
 	psql_as($to, $name, 'odoo', "SELECT bcpaid.resume(1);\nSELECT bcpaid.retry(id) FROM bcpaid.capture WHERE state = 'queued';");
 	is(psql_as($to, $name, 'odoo', q{SELECT ok, detail, hint FROM bcpaid.doctor() WHERE "check" = 'store 1'}),
 		'f|no access token (a restored backup has none)|Set a token: COPY bcpaid.token_inbox FROM STDIN; then SELECT bcpaid.resume(1).', "$name: doctor misses the token");
@@ -135,45 +128,21 @@ psql_as($node, 'r2', $superuser, 'DELETE FROM bcpaid.capture; DELETE FROM bcpaid
 psql_as($node, 'r2', 'odoo', 'SET client_min_messages = error; SELECT bcpaid.attach()');
 is(psql_as($node, 'r2', 'odoo', 'SELECT count(*) FROM bcpaid.environment'), '0', 'nor where nothing was captured yet');
 
-# --- Confirmed, it goes on where the other stopped ---
+# --- Confirmed, each goes on where the first stopped, whoever restored it ---
 
-is(psql_as($node, 'r1', 'odoo', 'SELECT bcpaid.confirm_environment()'), 'database r1 may send from now on', 'a person confirms');
-waits($shop, $node, 'r1', "SELECT count(*) = 4 FROM bcpaid.capture WHERE state = 'applied'", 'all that was paid is captured');
-is($shop->captures($_), 1, "remote order $_ has one capture") for 1 .. 4;
-is(psql_as($node, 'r1', 'odoo', 'SELECT DISTINCT environment_confirmed FROM bcpaid.status'), 't', 'status says so');
+my $new = 100;
+foreach my $name (qw(r1 r3 r4 r6))
+{
+	my $to = $restored{$name};
 
-# --- From now on nobody forges a row ---
-
-my %column = map { split /\|/ } split /\n/, $node->safe_psql('r1', <<'SQL');
-SELECT DISTINCT ON (c.relname) c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-WHERE c.relnamespace = 'bcpaid'::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum
-SQL
-my @forgeries = map { forgeries_of($_) } sort keys %column;
-push @forgeries, (
-	"MERGE INTO bcpaid.capture c USING (VALUES (1)) v ON c.id = 1 WHEN MATCHED THEN UPDATE SET state = 'queued'",
-	"INSERT INTO bcpaid.capture (id, store_hash, remote_order_id, order_id, store_id, origin, requested_by, marker) VALUES (1, 'demo', 1, 1, 1, 'button', 'me', 'x') ON CONFLICT (id) DO UPDATE SET state = 'queued'",
-	"INSERT INTO bcpaid.capture (store_hash, remote_order_id, order_id, store_id, state, origin, requested_by, marker) VALUES ('demo', 77, 1, 1, 'applied', 'button', 'me', 'x')",
-	"WITH forged AS (INSERT INTO bcpaid.capture (store_hash, remote_order_id, order_id, store_id, state, origin, requested_by, marker) VALUES ('demo', 77, 1, 1, 'applied', 'button', 'me', 'x') RETURNING id) SELECT count(*) FROM forged",
-	'SET session_replication_role = replica', "SET ROLE $superuser", "SELECT bcpaid.import_ledger('{\"link\": {\"order_id\": 1}}')",
-	"SELECT bcpaid.queue_move('{1}', 'queued', NULL, NULL, 'me')", 'ALTER EXTENSION bcpaid DROP FUNCTION bcpaid.guard()',
-	'CREATE OR REPLACE FUNCTION bcpaid.guard() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$',
-	'ALTER FUNCTION bcpaid.guard() OWNER TO odoo', 'ALTER FUNCTION bcpaid.guard() SET search_path = public', 'DROP FUNCTION bcpaid.guard() CASCADE',
-	'CREATE TABLE bcpaid.environment2 ()', 'ALTER SCHEMA bcpaid OWNER TO odoo', 'DROP SCHEMA bcpaid CASCADE', "REASSIGN OWNED BY $superuser TO odoo");
-my $before = ledger($node, 'r1');
-my (undef, undef, $refusals) = $node->psql('r1', join("\n", '\set VERBOSITY sqlstate', map { "\\warn '" . plainly($_) . "'\n$_" . (/^\\/ ? '' : ';') } @forgeries),
-	extra_params => [ '-U', 'odoo' ], on_error_stop => 0);
-my @refused = $refusals =~ /^(?!psql)(.*)\n(?=psql\S* ERROR:  42501$)/mg;
-my %was_refused = map { $_ => 1 } @refused;
-cmp_ok(scalar @refused, '>', 130, 'so many ways were tried');
-is(join("\n", grep { !$was_refused{$_} } map { plainly($_) } @forgeries), '', "Odoo's role may do none of it");
-is(ledger($node, 'r1'), $before, 'nothing was changed');
-
-# --- The next backup, of what was restored ---
-
-runs([ @dump, '-Fc', '-f', "$directory/second.dump", 'r1' ], 'a backup of the restored database');
-$node->safe_psql('postgres', 'CREATE DATABASE r9 OWNER odoo TEMPLATE template0');
-runs([ 'pg_restore', '--no-owner', '-h', $node->host, '-p', $node->port, '-U', 'odoo', '-d', 'r9', "$directory/second.dump" ], 'restored in its turn');
-is(ledger($node, 'r9'), ledger($node, 'r1'), 'nothing is lost on the way');
+	is(psql_as($to, $name, 'odoo', 'SELECT bcpaid.confirm_environment()'), "database $name may send from now on", "$name: a person confirms");
+	waits($shop, $to, $name, "SELECT count(*) = 4 FROM bcpaid.capture WHERE state = 'applied'", "$name: all that was paid is captured");
+	is($shop->captures($_), 1, "$name: remote order $_ has one capture") for 1 .. 4;
+	is(psql_as($to, $name, 'odoo', 'SELECT DISTINCT environment_confirmed FROM bcpaid.status'), 't', "$name: status says so");
+	next_order_works($to, $name, ++$new);
+	nobody_forges($to, $name);
+	next_backup_works($to, $name);
+}
 
 # --- The owner of sale_order is not the owner of the database ---
 
@@ -207,16 +176,86 @@ $shop->store_is_content;
 $shop->stop;
 done_testing();
 
+# Odoo's role, and what is restored with --no-owner by somebody else.
+sub give_to_odoo
+{
+	my ($to, $name) = @_;
+	$to->safe_psql($name, <<'SQL');
+SELECT format('ALTER TABLE %s OWNER TO odoo', c.oid::regclass) FROM pg_class c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' \gexec
+ALTER SCHEMA fixture OWNER TO odoo;
+SELECT format('ALTER SEQUENCE %s OWNER TO odoo', c.oid::regclass) FROM pg_class c
+WHERE c.relnamespace = 'fixture'::regnamespace AND c.relkind = 'S' \gexec
+SQL
+	return;
+}
+
+# An order from its first row to its capture: each table that it leaves a row in numbers on from what was restored.
+sub next_order_works
+{
+	my ($to, $name, $remote) = @_;
+	my $order = in_copy($shop, $to, $name, sub { $shop->paid_order(10, $remote) });
+
+	waits($shop, $to, $name, "SELECT state = 'applied' FROM bcpaid.capture WHERE order_id = $order", "$name: an order of now is captured");
+	is($shop->captures($remote), 1, "$name: once");
+	$shop->wait_until("$name: the worker has left", sub { $to->safe_psql($name, $no_worker) eq '0' });    # the ledger is compared from now on
+	is($to->safe_psql($name, 'SELECT ' . join ', ', map { "(SELECT count(*) > 0 FROM $_ WHERE id > $last{$_})" } sort keys %last),
+		join('|', ('t') x keys %last), "$name: and all its rows come after those that were restored");
+	return;
+}
+
+# What Odoo's role tries once the environment is confirmed.
+sub nobody_forges
+{
+	my ($to, $name) = @_;
+	my %column = map { split /\|/ } split /\n/, $to->safe_psql($name, <<'SQL');
+SELECT DISTINCT ON (c.relname) c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+WHERE c.relnamespace = 'bcpaid'::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum
+SQL
+	my @forgeries = map { forgeries_of($_, $column{$_}) } sort keys %column;
+	push @forgeries, (
+		"MERGE INTO bcpaid.capture c USING (VALUES (1)) v ON c.id = 1 WHEN MATCHED THEN UPDATE SET state = 'queued'",
+		"INSERT INTO bcpaid.capture (id, store_hash, remote_order_id, order_id, store_id, origin, requested_by, marker) VALUES (1, 'demo', 1, 1, 1, 'button', 'me', 'x') ON CONFLICT (id) DO UPDATE SET state = 'queued'",
+		"INSERT INTO bcpaid.capture (store_hash, remote_order_id, order_id, store_id, state, origin, requested_by, marker) VALUES ('demo', 77, 1, 1, 'applied', 'button', 'me', 'x')",
+		"WITH forged AS (INSERT INTO bcpaid.capture (store_hash, remote_order_id, order_id, store_id, state, origin, requested_by, marker) VALUES ('demo', 77, 1, 1, 'applied', 'button', 'me', 'x') RETURNING id) SELECT count(*) FROM forged",
+		'SET session_replication_role = replica', "SET ROLE $superuser", "SELECT bcpaid.import_ledger('{\"link\": {\"order_id\": 1}}')",
+		"SELECT bcpaid.queue_move('{1}', 'queued', NULL, NULL, 'me')", 'ALTER EXTENSION bcpaid DROP FUNCTION bcpaid.guard()',
+		'CREATE OR REPLACE FUNCTION bcpaid.guard() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$',
+		'ALTER FUNCTION bcpaid.guard() OWNER TO odoo', 'ALTER FUNCTION bcpaid.guard() SET search_path = public', 'DROP FUNCTION bcpaid.guard() CASCADE',
+		'CREATE TABLE bcpaid.environment2 ()', 'ALTER SCHEMA bcpaid OWNER TO odoo', 'DROP SCHEMA bcpaid CASCADE', "REASSIGN OWNED BY $superuser TO odoo");
+	my $before = ledger($to, $name);
+	my (undef, undef, $refusals) = $to->psql($name, join("\n", '\set VERBOSITY sqlstate', map { "\\warn '" . plainly($_) . "'\n$_" . (/^\\/ ? '' : ';') } @forgeries),
+		extra_params => [ '-U', 'odoo' ], on_error_stop => 0);
+	my @refused = $refusals =~ /^(?!psql)(.*)\n(?=psql\S* ERROR:  42501$)/mg;
+	my %was_refused = map { $_ => 1 } @refused;
+	cmp_ok(scalar @refused, '>', 130, "$name: so many ways were tried");
+	is(join("\n", grep { !$was_refused{$_} } map { plainly($_) } @forgeries), '', "$name: Odoo's role may do none of it");
+	is(ledger($to, $name), $before, "$name: nothing was changed");
+	return;
+}
+
+sub next_backup_works
+{
+	my ($from, $name) = @_;
+	my @at = ('-h', $from->host, '-p', $from->port, '-U', 'odoo');
+
+	runs([ 'pg_dump', '--no-owner', @at, '-Fc', '-f', "$directory/$name.dump", $name ], "$name: Odoo's next backup");
+	$from->safe_psql('postgres', "CREATE DATABASE ${name}_next OWNER odoo TEMPLATE template0");
+	runs([ 'pg_restore', '--no-owner', @at, '-d', "${name}_next", "$directory/$name.dump" ], "$name: restored in its turn");
+	is(ledger($from, "${name}_next"), ledger($from, $name), "$name: nothing is lost on the way");
+	return;
+}
+
 sub plainly { my ($statement) = @_; return $statement =~ tr/'\n\\/"  /r }
 
 # Each table of ours, by each way that changes it.  The inbox takes tokens.
 sub forgeries_of
 {
-	my ($table) = @_;
+	my ($table, $column) = @_;
 	my $name = "bcpaid.$table";
 
 	return (($table eq 'token_inbox' ? () : ("INSERT INTO $name SELECT", "INSERT INTO $name SELECT * FROM $name WHERE false", "\\copy $name FROM /dev/null")),
-		"UPDATE $name SET $column{$table} = NULL", "DELETE FROM $name", "TRUNCATE $name",
+		"UPDATE $name SET $column = NULL", "DELETE FROM $name", "TRUNCATE $name",
 		"ALTER TABLE $name DISABLE TRIGGER ALL", "ALTER TABLE $name OWNER TO odoo", "ALTER TABLE $name ADD forged int", "DROP TABLE $name",
 		"ALTER EXTENSION bcpaid DROP TABLE $name", "CREATE RULE forged AS ON UPDATE TO $name DO INSTEAD NOTHING",
 		"CREATE TRIGGER forged BEFORE INSERT ON $name FOR EACH ROW EXECUTE FUNCTION bcpaid.note()");

@@ -100,7 +100,7 @@ BEGIN
 END $$;
 SELECT t, pg_temp.rows('bcpaid.' || t) FROM unnest('{profile,attachment,store,candidate,capture,history,attempt,baseline,link}'::text[]) t;
 SELECT s, last_value, is_called FROM (SELECT 'store' AS s, * FROM bcpaid.store_id_seq UNION ALL SELECT 'capture', * FROM bcpaid.capture_id_seq
-    UNION ALL SELECT 'attempt', * FROM bcpaid.attempt_id_seq) q;
+    UNION ALL SELECT 'history', * FROM bcpaid.history_id_seq UNION ALL SELECT 'attempt', * FROM bcpaid.attempt_id_seq) q;
 SELECT pg_get_triggerdef(t.oid), t.tgenabled, (SELECT count(*) FROM pg_depend d WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'x')
 FROM pg_trigger t WHERE t.tgfoid = 'bcpaid.note()'::regprocedure ORDER BY 1;
 SELECT pg_get_indexdef(i.oid), (SELECT count(*) FROM pg_depend d WHERE d.objid = i.oid AND d.deptype = 'x') FROM pg_class i
