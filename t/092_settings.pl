@@ -6,7 +6,9 @@ use strict;
 use warnings FATAL => 'all';
 
 use lib 't/lib';
+use Bcpaid::Calls;
 use Bcpaid::Shop;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $shop = Bcpaid::Shop->new('settings', conf => "autovacuum = off\nbcpaid.idle_timeout = '50ms'\n");
@@ -145,7 +147,7 @@ foreach my $whom ('ROLE odoo', 'DATABASE odoo', 'ROLE odoo IN DATABASE odoo', 'R
 
 # ---- the button, and the calls of people, under each setting by itself ----
 
-my ($open) = $shop->open_order(20, 200);
+my ($open, $open_invoice) = $shop->open_order(20, 200);
 my $paid = $shop->paid_order(30, 201);
 $shop->wait_for_state($paid, 'applied');
 $shop->sql('SELECT bcpaid.pause(1)');
@@ -204,23 +206,31 @@ BEGIN
     LOOP
         EXECUTE format('CREATE VIEW evil.%I AS SELECT evil.lure()', f.relname);
     END LOOP;
+    CREATE DOMAIN evil.text AS pg_catalog.text CHECK (evil.lure() IS NOT NULL);
+    CREATE DOMAIN evil.timestamptz AS pg_catalog.timestamptz CHECK (evil.lure() IS NOT NULL);
     CREATE TYPE evil.regrole AS ENUM ('x'); CREATE TYPE evil.regclass AS ENUM ('x'); CREATE TYPE evil.jsonb AS ENUM ('x');
 END $do$;
 GRANT USAGE ON SCHEMA evil TO PUBLIC; GRANT ALL ON SEQUENCE lured TO PUBLIC;
 SQL
 cmp_ok($shop->sql("SELECT count(*) FROM pg_proc WHERE pronamespace = 'evil'::regnamespace"), '>', 150, 'lures are laid');
-my %arguments = (attach => '', detach => '', detect => '', doctor => '', sweep => '', confirm_environment => '', export_ledger => '', environment_is_confirmed => '',
-	set_store => "1, name => 'x'", set_token => "1, 'x'", pause => '1', resume => '1', retry => '1', retry_store => '1', approve => '1', cancel => '1',
-	settle_by_hand => "1, 'x'", backfill => "'2020-01-01'", capture_state => '1', import_ledger => q('{"link": {"order_id": 1}}'), sender_is_ready => '');
-foreach my $call ("public.bcpaid_can_mark($marked)", "public.bcpaid_can_mark(ARRAY[$marked])", "public.bcpaid_why_not($marked)", "public.bcpaid_mark($marked)",
-	map { "bcpaid.$_($arguments{$_})" } sort keys %arguments)
+
+# What a superuser calls finds an order to be marked and a capture that is held; a procedure commits, what it is about stays as it is.
+$shop->sql("SET session_replication_role = replica; SELECT fixture.pay($open_invoice); UPDATE bcpaid.capture SET state = 'held' WHERE order_id = $marked");
+my $held = $shop->sql("SELECT id FROM bcpaid.capture WHERE order_id = $marked");
+my $file = PostgreSQL::Test::Utils::tempdir . '/token';
+append_to_file($file, "demo-token\n");
+my @lured;
+foreach my $call (calls_of_everything($shop, order => $open, remote => 200, held => $held, file => $file))
 {
+	my ($begin, $end) = $call =~ /^CALL/ ? ('', '') : ('BEGIN;', 'ROLLBACK;');
 	foreach my $path ('evil, pg_catalog', 'evil, pg_temp')
 	{
-		$node->psql('odoo', "SET client_min_messages = error; BEGIN; SET LOCAL search_path = $path; SELECT $call; SELECT * FROM bcpaid.status; ROLLBACK");
+		my ($code, undef, $messages) = $node->psql('odoo', "SET client_min_messages = error; SET statement_timeout = '30s'; $begin SET search_path = $path;\n$call;\n$end");
+		push @lured, "$call with $path: $messages" if $code != 0 || $shop->sql('SELECT is_called FROM lured') eq 't';
+		$shop->sql('ALTER SEQUENCE lured RESTART');
 	}
 }
-is($shop->sql('SELECT is_called FROM lured'), 'f', 'no call of ours was lured');
+is(join("\n", @lured), '', 'every call does its work, and none was lured');
 $shop->sql('SET search_path = evil, pg_catalog; SELECT 1 WHERE 1 = 1::bigint AND now() IS NULL');
 is($shop->sql('SELECT is_called FROM lured'), 't', 'which would have been seen');
 

@@ -232,19 +232,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION bcpaid.want_test(integer) IS 'ask the worker for a test of a store; bcpaid.test_store() waits for it';
 
+/* What commits may not SET a search_path of its own: so in a procedure even operators and types are qualified. */
 CREATE PROCEDURE bcpaid.test_store(store_id integer, INOUT ok boolean DEFAULT NULL, INOUT result text DEFAULT NULL)
 LANGUAGE plpgsql AS $$
 DECLARE
-    until timestamptz := pg_catalog.clock_timestamp() + interval '60 seconds';
-    tested timestamptz;
+    until pg_catalog.timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) interval '60 seconds';
+    tested pg_catalog.timestamptz;
 BEGIN
     PERFORM bcpaid.want_test(store_id);
     LOOP
         COMMIT;
         SELECT s.tested_at, s.test_ok, s.test_result INTO tested, ok, result
-          FROM bcpaid.stores s WHERE s.id = store_id;
+          FROM bcpaid.stores s WHERE s.id OPERATOR(pg_catalog.=) store_id;
         EXIT WHEN tested IS NOT NULL;
-        IF pg_catalog.clock_timestamp() >= until THEN
+        IF pg_catalog.clock_timestamp() OPERATOR(pg_catalog.>=) until THEN
             RAISE EXCEPTION 'no worker tested store % in time', store_id
                 USING ERRCODE = 'query_canceled',
                       HINT = 'SELECT * FROM bcpaid.doctor() shows what is in the way of sending.';

@@ -136,7 +136,7 @@ END $$;
 COMMENT ON FUNCTION bcpaid.backfill(date, boolean) IS
     'eligible orders since a date, those from before the switch-on included; enqueues them if dry_run is false; SQLSTATE 22004 without a date';
 
-/* ---- waiting for the end ---- */
+/* ---- waiting for the end: qualified as in bcpaid.test_store() ---- */
 
 CREATE FUNCTION bcpaid.capture_state(capture bigint, OUT state text, OUT reason text, OUT is_new boolean)
 LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -154,8 +154,8 @@ COMMENT ON FUNCTION bcpaid.capture_state(bigint) IS 'state of a capture, and whe
 CREATE PROCEDURE bcpaid.wait(capture bigint, timeout interval DEFAULT '30 seconds', INOUT state text DEFAULT NULL)
 LANGUAGE plpgsql AS $$
 DECLARE
-    until timestamptz := pg_catalog.clock_timestamp() + timeout;
-    why text;
+    until pg_catalog.timestamptz := pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) timeout;
+    why pg_catalog.text;
     is_new boolean;
 BEGIN
     LOOP
@@ -165,8 +165,8 @@ BEGIN
                 USING ERRCODE = 'object_not_in_prerequisite_state',
                       HINT = 'Commit first: nothing is sent before that.';
         END IF;
-        EXIT WHEN state IN ('applied', 'refused', 'held', 'not_ours', 'cancelled');
-        IF pg_catalog.clock_timestamp() >= until THEN
+        EXIT WHEN state OPERATOR(pg_catalog.=) ANY (ARRAY['applied', 'refused', 'held', 'not_ours', 'cancelled']);
+        IF pg_catalog.clock_timestamp() OPERATOR(pg_catalog.>=) until THEN
             RAISE EXCEPTION 'capture % is still %', capture, state
                 USING ERRCODE = 'query_canceled', DETAIL = COALESCE(why, 'Nothing is wrong with it so far.'),
                       HINT = 'SELECT * FROM bcpaid.status says whether a worker runs and when it is due.';
