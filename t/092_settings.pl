@@ -225,7 +225,7 @@ foreach my $call (calls_of_everything($shop, order => $open, remote => 200, held
 	my ($begin, $end) = $call =~ /^CALL/ ? ('', '') : ('BEGIN;', 'ROLLBACK;');
 	foreach my $path ('evil, pg_catalog', 'evil, pg_temp')
 	{
-		my ($code, undef, $messages) = $node->psql('odoo', "SET client_min_messages = error; SET statement_timeout = '30s'; $begin SET search_path = $path;\n$call;\n$end");
+		my ($code, undef, $messages) = $node->psql('odoo', "SET client_min_messages = error; SET statement_timeout = '$shop->{timeout}s'; $begin SET search_path = $path;\n$call;\n$end");
 		push @lured, "$call with $path: $messages" if $code != 0 || $shop->sql('SELECT is_called FROM lured') eq 't';
 		$shop->sql('ALTER SEQUENCE lured RESTART');
 	}
