@@ -214,7 +214,7 @@ GRANT USAGE ON SCHEMA evil TO PUBLIC; GRANT ALL ON SEQUENCE lured TO PUBLIC;
 SQL
 cmp_ok($shop->sql("SELECT count(*) FROM pg_proc WHERE pronamespace = 'evil'::regnamespace"), '>', 150, 'lures are laid');
 
-# What a superuser calls finds an order to be marked and a capture that is held; a procedure commits, what it is about stays as it is.
+# What a superuser calls finds an order to be marked and a capture that is held, for all but the procedures, which change neither, are rolled back.
 $shop->sql("SET session_replication_role = replica; SELECT fixture.pay($open_invoice); UPDATE bcpaid.capture SET state = 'held' WHERE order_id = $marked");
 my $held = $shop->sql("SELECT id FROM bcpaid.capture WHERE order_id = $marked");
 my $file = PostgreSQL::Test::Utils::tempdir . '/token';
