@@ -23,7 +23,7 @@
 #include "http_multi.h"
 #include "http_util.h"
 
-#define CONNECTIONS_MAX	1024	/* in use; as many are kept for the next reads */
+#define CONNECTIONS_MAX	1024	/* in use; half as many are kept beside them */
 #define CONNECTIONS_MIN	128
 #define FILES_MAX		4096
 #define FILES_OTHER		64		/* that PostgreSQL does not count, and we */
@@ -77,8 +77,12 @@ make_handle(void)
 				 errmsg("could not initialize libcurl")));
 	check(curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket), "CURLMOPT_SOCKETFUNCTION");
 	check(curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer), "CURLMOPT_TIMERFUNCTION");
-	/* Of both kinds: else writes, on connections of their own, would close what reads go on with. */
-	check(curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 2L * capacity), "CURLMOPT_MAXCONNECTS");
+
+	/*
+	 * More than may be in use: else writes, on connections of their own,
+	 * would close what reads go on with.  Each costs 40 kB.
+	 */
+	check(curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, capacity + capacity / 2L), "CURLMOPT_MAXCONNECTS");
 }
 
 static void

@@ -19,7 +19,7 @@
 #include "guc.h"
 #include "http_options.h"
 
-#define BUFFER_SIZE		(16L * 1024)	/* bodies are small, handles are many */
+#define BUFFER_SIZE		(8L * 1024) /* bodies are small, handles are many */
 #define CA_CACHE_S		3600L	/* a renewed file is read within the hour */
 
 /* Names the option, and stops at the first failure: no request runs half configured. */
