@@ -25,7 +25,7 @@
 
 #define CONNECTIONS_MAX	1024	/* in use; half as many are kept beside them */
 #define CONNECTIONS_MIN	128
-#define FILES_MAX		4096
+#define FILES_MAX		5120
 #define FILES_OTHER		64		/* that PostgreSQL does not count, and we */
 #define EVENTS_MAX			64	/* taken from epoll at once */
 
@@ -97,7 +97,7 @@ check(CURLMcode code, const char *what)
 /*
  * The usual soft limit of 1024 files is for programs that use select().  What
  * PostgreSQL does not need for itself is for connections: one in use may be
- * tried by two sockets at a time, and one is kept beside it.
+ * tried by two sockets at a time, and as many are kept as MAXCONNECTS says.
  */
 static void
 allow_sockets(void)
@@ -115,7 +115,7 @@ allow_sockets(void)
 		if (getrlimit(RLIMIT_NOFILE, &files) == 0)
 			left = (int) Min(files.rlim_cur, FILES_MAX) - max_files_per_process - FILES_OTHER;
 	}
-	capacity = Min(Max(left / 3, CONNECTIONS_MIN), CONNECTIONS_MAX);
+	capacity = Min(Max(left * 2 / 7, CONNECTIONS_MIN), CONNECTIONS_MAX);
 }
 
 int

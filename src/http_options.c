@@ -19,7 +19,8 @@
 #include "guc.h"
 #include "http_options.h"
 
-#define BUFFER_SIZE		(8L * 1024) /* bodies are small, handles are many */
+#define READ_BUFFER_SIZE	(8L * 1024) /* bodies are small, handles are many */
+#define WRITE_BUFFER_SIZE	(16L * 1024)	/* libcurl's least */
 #define CA_CACHE_S		3600L	/* a renewed file is read within the hour */
 
 /* Names the option, and stops at the first failure: no request runs half configured. */
@@ -116,8 +117,8 @@ set_limits(HttpTransfer *transfer)
 	SETOPT(transfer, CURLOPT_ERRORBUFFER, transfer->errors);
 	SETOPT(transfer, CURLOPT_PRIVATE, transfer);
 	SETOPT(transfer, CURLOPT_CONNECTTIMEOUT_MS, (long) bcpaid_connect_timeout);
-	SETOPT(transfer, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
-	SETOPT(transfer, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
+	SETOPT(transfer, CURLOPT_BUFFERSIZE, READ_BUFFER_SIZE);
+	SETOPT(transfer, CURLOPT_UPLOAD_BUFFERSIZE, WRITE_BUFFER_SIZE);
 	SETOPT(transfer, CURLOPT_WRITEFUNCTION, transfer_take_body);
 	SETOPT(transfer, CURLOPT_WRITEDATA, transfer);
 	SETOPT(transfer, CURLOPT_HEADERFUNCTION, transfer_take_header);

@@ -18,7 +18,7 @@ use constant { QUOTA => 150, RESERVE => 15, WINDOW => 30, SHORT => 8, LONG => 20
 # how little is left: three requests of each of 64 conversations, and never more than our share.  In the first store that
 # leaves the reserve whole; in the second it may eat into it, and in the third it does: all of a small share is under way at once.
 use constant { OTHERS => 60, UNDER_WAY => 3 * 64 };
-my @amid = ([ 'amid', 450, 0.1, 90, 180 ], [ 'lateamid', 450, 0.1, 190, 190 ], [ 'smallamid', QUOTA, 0.4, 30, 45 ]);
+my @amid = ([ 'amid', 450, 0.1, 90, 180 ], [ 'lateamid', 450, 0.1, 190, 200 ], [ 'smallamid', QUOTA, 0.4, 30, 45 ]);
 
 my $shop = Bcpaid::Shop->new('quota', timeout => 120, conf => <<'CONF');
 bcpaid.request_timeout = '60s'

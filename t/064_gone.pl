@@ -13,7 +13,7 @@ use Test::More;
 # What is put off waits for an hour: so it can be looked at, and time passes when we say so.
 my $names = Bcpaid::Names->new;
 my $shop = $names->mislead(sub { Bcpaid::Shop->new('gone', timeout => 120, conf => <<'CONF') });
-bcpaid.request_timeout = '20s'
+bcpaid.request_timeout = '60s'
 bcpaid.connect_timeout = '20s'
 bcpaid.idle_timeout = '10min'
 bcpaid.retry_base = '1h'

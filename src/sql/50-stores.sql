@@ -243,7 +243,7 @@ BEGIN
     LOOP
         COMMIT;
         SELECT s.tested_at, s.test_ok, s.test_result INTO tested, ok, result
-          FROM bcpaid.stores s WHERE s.id OPERATOR(pg_catalog.=) store_id;
+          FROM bcpaid.stores s WHERE s.id OPERATOR(pg_catalog.=) test_store.store_id;
         EXIT WHEN tested IS NOT NULL;
         IF pg_catalog.clock_timestamp() OPERATOR(pg_catalog.>=) until THEN
             RAISE EXCEPTION 'no worker tested store % in time', store_id

@@ -137,16 +137,21 @@ sub sql
 	return $self->{node}->safe_psql($options{dbname} || $self->{dbname}, $sql);
 }
 
-# The sandbox store's control API; dies on a refusal, returns the decoded answer.
+# The sandbox store's control API; dies on a refusal or after a wait in vain, returns the decoded answer.
 sub control
 {
 	my ($self, $method, $path, $data) = @_;
+
+	$data = { %$data, timeout_ms => ($data->{timeout_ms} // 30_000) * $slower } if $path eq 'wait';
 	my $answer = HTTP::Tiny->new(timeout => 90 * $slower)->request($method,
 		"$self->{store_control}/$path",
 		defined $data ? { content => $json->encode($data) } : {});
 
 	die "sandbox: $method $path: $answer->{status} $answer->{content}" unless $answer->{success};
-	return $json->decode($answer->{content});
+	my $decoded = $json->decode($answer->{content});
+
+	die 'sandbox: waited in vain for ' . $json->encode($data) . ": $answer->{content}" if $path eq 'wait' && !$decoded->{met};
+	return $decoded;
 }
 
 # A remote order, waiting for its offline payment.

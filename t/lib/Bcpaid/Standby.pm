@@ -14,7 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(on set standby posts launched_at take_over comes_after cut_off payer committed);
+our @EXPORT = qw(on set standby posts launched_at take_over comes_after cut_off make_gate open_gate payer committed);
 
 sub on { my ($node, $sql) = @_; return $node->safe_psql('odoo', $sql) }
 
@@ -90,11 +90,13 @@ sub comes_after
 	return;
 }
 
-# A client that pays one after the other and says which are committed.  `to_the_end` => 0: the last one it never commits.
+# A client that pays one after the other and says which are committed.  `gate_at`: before the n-th it waits until
+# somebody opens the gate.  `to_the_end` => 0: the last one it never commits.
 sub payer
 {
 	my ($shop, $cases, %how) = @_;
 	my @sql = map { "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT fixture.pay($_->{invoice}); COMMIT;\n\\echo committed $_->{order}\nSELECT pg_sleep(0.05);\n" } @$cases;
+	$sql[ $how{gate_at} ] = "DO \$\$ BEGIN WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.02); END LOOP; END \$\$;\n$sql[ $how{gate_at} ]" if $how{gate_at};
 	$sql[-1] =~ s/COMMIT/SELECT pg_sleep(600); COMMIT/ unless $how{to_the_end} // 1;
 	my $client = { out => '', err => '', file => PostgreSQL::Test::Utils::tempdir . '/payments.sql' };
 
@@ -103,6 +105,9 @@ sub payer
 			'-f', $client->{file} ], '>', \$client->{out}, '2>', \$client->{err});
 	return $client;
 }
+
+sub make_gate { my ($shop) = @_; return $shop->odoo('CREATE TABLE gate (is_open boolean)') }
+sub open_gate { my ($shop) = @_; return $shop->odoo('INSERT INTO gate VALUES (true)') }
 
 # The orders that a client saw paid, before its server died or without an error.
 sub committed
