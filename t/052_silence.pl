@@ -16,8 +16,8 @@ use Time::HiRes qw(time);
 
 Bcpaid::Stops::need_build();
 
-my $silence = 6;
-my $shop = Bcpaid::Shop->new('silence', conf => "bcpaid.request_timeout = '4s'\nbcpaid.settle_time = '2s'");
+my $silence = 10;
+my $shop = Bcpaid::Shop->new('silence', conf => "bcpaid.request_timeout = '4s'\nbcpaid.settle_time = '6s'");
 my $stops = Bcpaid::Stops->new($shop);
 
 # The request lands after the crash, or never; another store's work goes on.
