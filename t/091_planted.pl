@@ -1,6 +1,6 @@
 # Goal: whatever Odoo's role plants on its tables runs with that role's rights
-# and no others: in the worker, and when a superuser calls us; it leaves no
-# setting behind.  Replacing the extension itself: t/096_replaced.pl.
+# and no others: in the worker, when a superuser calls us, and when they commit;
+# it leaves no setting behind.  Replacing the extension itself: t/096_replaced.pl.
 
 use strict;
 use warnings FATAL => 'all';
@@ -19,9 +19,10 @@ my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 
 my @lives = qw(policy before after statement domain cast index_expression generated cascade child);
 my @sleeps = qw(operator overload shadow);    # found by a path alone, so never
+my @counted = (@lives, @sleeps, qw(deferred rule view called attacked gained));
 $node->safe_psql('postgres', 'CREATE DATABASE odoo OWNER odoo');
 $shop->odoo_file('t/shape/odoo19.sql');
-$shop->odoo(join '', map { "CREATE SEQUENCE ran_$_ MINVALUE 0;\n" } @lives, @sleeps, qw(deferred view called gained));
+$shop->odoo(join '', map { "CREATE SEQUENCE ran_$_ MINVALUE 0;\n" } @counted);
 $shop->odoo(<<'SQL');
 CREATE TABLE settings (name text, value text);
 INSERT INTO settings VALUES ('search_path', 'evil, public, pg_catalog'), ('row_security', 'off'), ('session_replication_role', 'replica'),
@@ -34,6 +35,7 @@ INSERT INTO settings VALUES ('search_path', 'evil, public, pg_catalog'), ('row_s
 CREATE FUNCTION spy(kind text) RETURNS bool LANGUAGE plpgsql AS $$
 DECLARE
     n bigint;
+    called bigint := 1;
     try text;
     s public.settings;
 BEGIN
@@ -42,18 +44,19 @@ BEGIN
     END IF;
     n := nextval(('public.ran_' || kind)::regclass);
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid() AND backend_type = 'bcpaid worker') THEN
-        PERFORM nextval('public.ran_called');       -- in a superuser's session, of whose row this role does not see the type
+        called := nextval('public.ran_called');     -- in a superuser's session, of whose row this role does not see the type
     END IF;
     IF current_user <> 'odoo' OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
         PERFORM nextval('public.ran_gained');
     END IF;
-    IF n % 17 <> 0 THEN
+    IF n % 17 <> 0 AND called % 17 <> 0 THEN        -- so at the first run of each kind, and the first in a superuser's call
         RETURN true;
     END IF;
+    PERFORM nextval('public.ran_attacked') WHERE called % 17 = 0;
     FOREACH try IN ARRAY ARRAY['ALTER ROLE odoo SUPERUSER', 'SELECT token FROM bcpaid.token', 'SELECT bcpaid.connector_token(1)', 'SET ROLE pg_monitor',
         'RESET ROLE', 'SET SESSION AUTHORIZATION DEFAULT', 'RESET SESSION AUTHORIZATION', 'COPY public.settings FROM PROGRAM ''echo x''',
         'SELECT pg_catalog.pg_read_file(''/etc/hostname'')', 'ALTER SYSTEM SET bcpaid.enabled = off', 'UPDATE bcpaid.capture SET approved = true',
-        'CREATE TEMP TABLE capture (id int)', 'SELECT bcpaid.as_owner(''SELECT 1'')', 'SELECT bcpaid.attach()']
+        'CREATE TEMP TABLE capture (id int)', 'DECLARE c CURSOR WITH HOLD FOR SELECT public.spy(''deferred'')', 'SELECT bcpaid.as_owner(''SELECT 1'')', 'SELECT bcpaid.attach()']
     LOOP
         BEGIN
             EXECUTE try;
@@ -137,7 +140,8 @@ is($shop->sql("SELECT string_agg(status, '') FROM follower"), 'Captured', 'and t
 ran(\@lives, 'in the worker');
 
 # Deferred to the commit, where nobody is fenced in: PostgreSQL refuses to fire it at all.
-$shop->odoo("CREATE CONSTRAINT TRIGGER f AFTER UPDATE ON sale_order DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION spying('deferred')");
+my $plant_deferred = q{CREATE CONSTRAINT TRIGGER f AFTER UPDATE ON sale_order DEFERRABLE INITIALLY %s FOR EACH ROW EXECUTE FUNCTION spying('deferred')};
+$shop->odoo(sprintf $plant_deferred, 'DEFERRED');
 reset_counts();
 my $deferred = $shop->paid_order(40, 4);
 $shop->wait_until('the deferred trigger is refused', sub { $shop->reason_of($deferred) =~ /deferred trigger/ });
@@ -148,9 +152,12 @@ $shop->sql("UPDATE bcpaid.capture SET due = now() WHERE state = 'captured'; SELE
 $shop->wait_for_state($deferred, 'applied', because => 'the trigger is gone');
 
 # A rule, too, stops the status only; a view in the place of the table stops all, and runs as Odoo.
-$shop->odoo("CREATE RULE r AS ON UPDATE TO sale_order DO ALSO SELECT spy('view')");
+my $plant_rule = "CREATE RULE r AS ON UPDATE TO sale_order DO ALSO SELECT spy('rule')";
+$shop->odoo($plant_rule);
+reset_counts();
 my $ruled = $shop->paid_order(50, 5);
 $shop->wait_until('the rule is refused', sub { $shop->reason_of($ruled) =~ /rules/ });
+is(count('gained'), 0, 'a rule: nothing was gained');
 $shop->odoo('DROP RULE r ON sale_order');
 $shop->sql("UPDATE bcpaid.capture SET due = now() WHERE state = 'captured'; SELECT bcpaid.sweep()");
 $shop->wait_for_state($ruled, 'applied', because => 'the rule is gone');
@@ -166,20 +173,52 @@ my $held = $shop->sql("INSERT INTO bcpaid.capture (store_hash, remote_order_id, 
 my $file = PostgreSQL::Test::Utils::tempdir . '/token';
 append_to_file($file, "demo-token\n");
 my $prepared = "UPDATE bcpaid.capture SET state = 'held' WHERE id = $held; UPDATE bcpaid.store SET paused = true";    # whatever the call before did
-my @reached;
+my (%ran, %attacked, @unattacked);
 my $snapshot = q{SELECT md5(string_agg(name || '=' || setting, ',' ORDER BY name)), current_user, session_user, current_setting('planted.here', true) FROM pg_settings};
-foreach my $call (calls_of_everything($shop, order => $marked, remote => 3, held => $held, file => $file))
+foreach my $call (calls_of_everything($shop, order => $marked, invoice => $marked_invoice, remote => 3, held => $held, file => $file))
 {
-	my $before = count('called');
+	my ($what) = split /\n/, $call;
+	reset_counts();
 	my ($code, $out, $messages) = $node->psql('odoo', "SET client_min_messages = error; DO \$\$ BEGIN END \$\$; $prepared;\n$snapshot;\n$call;\n$snapshot;\n");
 	my @lines = split /\n/, $out;
-	is("$code $lines[-1]", "0 $lines[0]", "a superuser's $call leaves no setting behind") or diag $messages;
-	push @reached, $call =~ /(\w+)\(/ if count('called') > $before;
+	is("$code $lines[-1]", "0 $lines[0]", "a superuser's $what leaves no setting behind") or diag $messages;
+	my %count = counts();
+	is($count{gained}, 0, 'and what was planted gained nothing');
+	$ran{$_} += $count{$_} for keys %count;
+	$attacked{$1}++ if $count{attacked} > 0 && $what =~ /(\w+)\(/;
+	push @unattacked, $what if $count{called} > 0 && $count{attacked} == 0;
 }
-ran([qw(policy cast before after statement)], 'when a superuser calls');
-my %reached = map { $_ => 1 } @reached;
-is_deeply([ grep { !$reached{$_} } qw(bcpaid_can_mark bcpaid_why_not bcpaid_mark backfill set_link sweep set_store attach detach doctor) ], [],
-	'in the calls that read and write what is Odoo\'s, and not in the worker alone');
+is_deeply(\@unattacked, [], 'each call that reaches what is Odoo\'s was attacked from there');
+is_deeply([ grep { !$attacked{$_} } qw(bcpaid_can_mark bcpaid_why_not bcpaid_mark backfill set_link sweep set_store attach detach doctor) ], [],
+	'so were those that read and write it, and not the worker alone');
+is_deeply([ grep { !$ran{$_} } qw(policy cast before after statement) ], [], 'all that was planted ran when a superuser called');
+is_deeply([ grep { $ran{$_} } @sleeps, 'deferred' ], [], 'but nothing that only a path would find, nor anything later');
+
+# What waits for the commit is refused by PostgreSQL, for what elevate_down() runs is a security-restricted operation; a rule
+# runs as odoo.  attach() restores the links that detach() kept, if Odoo's role takes them away in between.
+foreach my $case (
+	[ 'a deferred trigger', sprintf($plant_deferred, 'DEFERRED'), '' ],
+	[ 'a trigger that the caller defers', sprintf($plant_deferred, 'IMMEDIATE'), 'SET CONSTRAINTS ALL DEFERRED' ],
+	[ 'a rule', $plant_rule, '' ])
+{
+	my ($planted, $plant, $first) = @$case;
+	my $is_rule = $planted eq 'a rule';
+	$shop->odoo($plant);
+	foreach my $call ("set_link($marked, 1, '3')", 'attach()')
+	{
+		$shop->sql('SET client_min_messages = error; SELECT bcpaid.detach()') if $call eq 'attach()';
+		$shop->odoo('UPDATE sale_order SET bcpaid_remote_order_id = NULL') if $call eq 'attach()';
+		reset_counts();
+		my (undef, undef, $messages) = $node->psql('odoo', "SET client_min_messages = error;\nBEGIN; $first;\nSELECT bcpaid.$call;\nCOMMIT");
+		my %count = counts();
+		like($messages, $is_rule ? qr/^$/ : qr/cannot fire deferred trigger within security-restricted operation/, "$planted: a superuser's $call");
+		is("$count{deferred} $count{gained}", '0 0', 'nothing ran at the commit, and nothing was gained');
+		is($count{rule} > 0 && $count{attacked} > 0, $is_rule, 'what a rule does was done, and attacked');
+	}
+	$shop->odoo('DROP RULE IF EXISTS r ON sale_order; DROP TRIGGER IF EXISTS f ON sale_order');
+	$shop->sql('SET client_min_messages = error; SELECT bcpaid.attach()');
+}
+is($shop->sql("SELECT bcpaid_remote_order_id FROM sale_order WHERE id = $marked"), '3', 'the links are there');
 
 # The same where sale_order is a view: read as it is, by Odoo's role, and never written.
 $shop->odoo(q{ALTER TABLE sale_order RENAME TO sale_order_table; CREATE VIEW public.sale_order AS SELECT t.* FROM sale_order_table t WHERE spy('view')});
@@ -231,8 +270,9 @@ sub row_security
 	return;
 }
 
-sub reset_counts { return $shop->sql(join ';', map { "ALTER SEQUENCE ran_$_ RESTART" } @lives, @sleeps, qw(deferred view called gained)) }
-sub count { return $shop->sql("SELECT coalesce(max(last_value + 1), 0) FROM pg_sequences WHERE sequencename = 'ran_$_[0]'") }
+sub reset_counts { return $shop->sql(join ';', map { "ALTER SEQUENCE ran_$_ RESTART" } @counted) }
+sub counts { return map { split /\|/ } split /\n/, $shop->sql("SELECT substr(sequencename, 5), coalesce(last_value + 1, 0) FROM pg_sequences WHERE sequencename LIKE 'ran\\_%'") }
+sub count { return { counts() }->{ $_[0] } }
 
 sub ran
 {

@@ -1,12 +1,13 @@
 # Goal: no setting of a role, a database, or a role in a database changes what
 # the worker does, how durable its intent is, or what the button answers; no
-# path leads to anything but our own functions.
+# path leads to anything but our own functions.  Payments: t/092_sessions.pl.
 
 use strict;
 use warnings FATAL => 'all';
 
 use lib 't/lib';
 use Bcpaid::Calls;
+use Bcpaid::Settings;
 use Bcpaid::Shop;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -19,91 +20,10 @@ my $sane = join ' ', map { "-c $_" } 'default_transaction_isolation=read\ commit
   idle_in_transaction_session_timeout=0 idle_session_timeout=0 default_transaction_read_only=off session_replication_role=origin
   search_path=public client_encoding=UTF8 exit_on_error=off role=none row_security=on standard_conforming_strings=on);
 
-# Each with the value that would do most harm.
-my @settings = grep { $_->[0] } map { [ split ' ', $_, 2 ] } grep { /\S/ } split /\n/, <<'TEXT';
-synchronous_commit off
-default_transaction_isolation serializable
-default_transaction_read_only on
-default_transaction_deferrable on
-session_replication_role replica
-role harmless
-statement_timeout 1
-lock_timeout 1
-idle_in_transaction_session_timeout 1
-idle_session_timeout 1
-transaction_timeout 1
-search_path evil, public
-session_preload_libraries auto_explain
-local_preload_libraries nowhere
-row_security off
-exit_on_error on
-transform_null_equals on
-standard_conforming_strings off
-array_nulls off
-backslash_quote off
-quote_all_identifiers on
-bytea_output escape
-DateStyle SQL, DMY
-IntervalStyle sql_standard
-TimeZone Pacific/Apia
-extra_float_digits -15
-client_encoding LATIN1
-client_min_messages error
-lc_messages C
-lc_numeric C
-lc_monetary C
-lc_time C
-xmloption document
-jit_above_cost 0
-enable_seqscan off
-enable_indexscan off
-enable_bitmapscan off
-enable_hashjoin off
-enable_nestloop off
-enable_mergejoin off
-enable_sort off
-enable_hashagg off
-enable_material off
-enable_memoize off
-from_collapse_limit 1
-join_collapse_limit 1
-geqo_threshold 2
-force_parallel_mode on
-debug_parallel_query on
-parallel_setup_cost 0
-min_parallel_table_scan_size 0
-plan_cache_mode force_custom_plan
-cursor_tuple_fraction 0
-work_mem 64
-hash_mem_multiplier 1
-temp_buffers 100
-temp_file_limit 0
-check_function_bodies off
-default_table_access_method other
-default_toast_compression pglz
-default_statistics_target 1
-commit_delay 10000
-commit_siblings 0
-log_statement all
-log_min_duration_statement 0
-log_min_messages debug5
-log_error_verbosity verbose
-log_parser_stats on
-log_planner_stats on
-log_executor_stats on
-debug_print_plan on
-debug_print_parse on
-track_activities off
-track_functions all
-vacuum_cost_delay 100
-deadlock_timeout 1
-application_name bcpaid
-TEXT
 $node->safe_psql('postgres', <<'SQL');
 CREATE ROLE harmless; GRANT harmless TO odoo;
 SQL
-my %known = map { $_ => 1 } split /\n/, $node->safe_psql('postgres', 'SELECT name FROM pg_settings');
-@settings = grep { $known{ $_->[0] } } @settings;
+my @settings = hostile_settings($node);
 cmp_ok(scalar @settings, '>', 65, scalar(@settings) . ' settings');
 
 # ---- what an intent sees, told from inside its own transaction ----
@@ -122,7 +42,7 @@ END $$;
 CREATE TRIGGER watch AFTER UPDATE ON bcpaid.capture FOR EACH ROW WHEN (NEW.state = 'sending') EXECUTE FUNCTION watch();
 ALTER TABLE bcpaid.capture ENABLE ALWAYS TRIGGER watch;
 SQL
-my $timeout = $known{transaction_timeout} ? '0' : '';
+my $timeout = (grep { $_->[0] eq 'transaction_timeout' } @settings) ? '0' : '';
 my $remote = 100;
 foreach my $whom ('ROLE odoo', 'DATABASE odoo', 'ROLE odoo IN DATABASE odoo', 'ROLE ALL')
 {
@@ -130,8 +50,7 @@ foreach my $whom ('ROLE odoo', 'DATABASE odoo', 'ROLE odoo IN DATABASE odoo', 'R
 	my $seen;
 
 	no_worker();
-	$node->safe_psql('postgres', join '', map { "ALTER $whom SET $_->[0] = " . ($_->[0] eq 'search_path' ? $_->[1] : "'$_->[1]'") . ";\n" }
-		  grep { $_->[0] ne 'local_preload_libraries' || $whom eq 'ROLE odoo' } @settings);    # it would end our own sessions
+	$node->safe_psql('postgres', alter_settings($whom, grep { $_->[0] ne 'local_preload_libraries' || $whom eq 'ROLE odoo' } @settings));    # it would end our own sessions
 	local $ENV{PGOPTIONS} = $sane;
 	$shop->sql("SELECT fixture.pay($invoice)");
 	$shop->wait_for_state($order, 'applied', because => "settings of $whom");
@@ -220,7 +139,7 @@ my $held = $shop->sql("SELECT id FROM bcpaid.capture WHERE order_id = $marked");
 my $file = PostgreSQL::Test::Utils::tempdir . '/token';
 append_to_file($file, "demo-token\n");
 my @lured;
-foreach my $call (calls_of_everything($shop, order => $open, remote => 200, held => $held, file => $file))
+foreach my $call (calls_of_everything($shop, order => $open, invoice => $open_invoice, remote => 200, held => $held, file => $file))
 {
 	my ($begin, $end) = $call =~ /^CALL/ ? ('', '') : ('BEGIN;', 'ROLLBACK;');
 	foreach my $path ('evil, pg_catalog', 'evil, pg_temp')
@@ -231,12 +150,43 @@ foreach my $call (calls_of_everything($shop, order => $open, remote => 200, held
 	}
 }
 is(join("\n", @lured), '', 'every call does its work, and none was lured');
+
+# What fires as a trigger, for Odoo's role and committed: a token, the ledger and the queries of a restore, a payment.
+$shop->odoo('SELECT bcpaid.resume(1)');
+foreach my $path ('evil, pg_catalog', 'evil, pg_temp')
+{
+	my ($order, $invoice) = $shop->open_order(50, ++$remote);
+	my $residual = $shop->sql("SELECT amount_residual FROM account_move WHERE id = $invoice");
+	$shop->sql('DELETE FROM bcpaid.token');
+	is(tempted($path, "COPY bcpaid.token_inbox FROM STDIN;\n1\tdemo-token\n\\.\n"), '', "with $path: a token is taken,");
+	is($shop->sql('SELECT * FROM bcpaid.token'), '1|demo-token', 'and kept');
+	like(tempted($path, "INSERT INTO bcpaid.baseline VALUES ($order, 1)"), qr/^psql:<stdin>:\d+: ERROR:  table bcpaid\.baseline is written by bcpaid only$/m, 'the ledger is guarded');
+	$shop->sql('DELETE FROM bcpaid.environment; CREATE TABLE restored AS TABLE bcpaid.attachment; GRANT SELECT ON restored TO odoo; DELETE FROM bcpaid.attachment');
+	is(tempted($path, "INSERT INTO bcpaid.attachment SELECT * FROM public.restored; INSERT INTO bcpaid.link VALUES (99999)"), '', 'but not from a restore');
+	is($shop->sql('DROP TABLE restored; DELETE FROM bcpaid.link RETURNING order_id'), '99999', 'which loads it');
+	$shop->odoo('SELECT bcpaid.confirm_environment()');
+	# Odoo's last statement alone, for what the fixtures are made of would be lured itself.
+	$shop->sql("SET session_replication_role = replica; SELECT fixture.pay($invoice); UPDATE account_move SET payment_state = 'not_paid', amount_residual = $residual WHERE id = $invoice");
+	is(tempted($path, "UPDATE public.account_move SET payment_state = 'paid', amount_residual = 0 WHERE id OPERATOR(pg_catalog.=) $invoice"), '', 'a payment is made');
+	$shop->wait_for_state($order, 'applied', because => "paid with $path");
+	is($shop->captures($remote) . $shop->sql("SELECT origin FROM bcpaid.capture WHERE order_id = $order"), '1payment', 'noted, and captured once');
+}
 $shop->sql('SET search_path = evil, pg_catalog; SELECT 1 WHERE 1 = 1::bigint AND now() IS NULL');
 is($shop->sql('SELECT is_called FROM lured'), 't', 'which would have been seen');
 
 $shop->store_is_content;
 $shop->stop;
 done_testing();
+
+# As Odoo's role with a path: what went wrong, and whether it was lured.
+sub tempted
+{
+	my ($path, $sql) = @_;
+	my (undef, undef, $messages) = $shop->try_odoo("SET search_path = $path;\n$sql;\n");
+	my $lured = $shop->sql('SELECT is_called FROM lured') eq 't' ? 'lured' : '';
+	$shop->sql('ALTER SEQUENCE lured RESTART');
+	return $lured . $messages;
+}
 
 sub no_worker
 {
