@@ -6,17 +6,18 @@ use strict;
 use warnings FATAL => 'all';
 
 use lib 't/lib';
+use Bcpaid::Calls;
 use Bcpaid::Shop;
 use Test::More;
 
 my $shop = Bcpaid::Shop->new('roles', no_database => 1, conf => "max_worker_processes = 2\nautovacuum = off\n");    # none is left for a worker
 my $node = $shop->{node};
 
-# A landlord owns the database, odoo the tables in it.
-my @roles = qw(nobody reader maker monitor read_all write_all landlord odoo);
+# A landlord owns the database, odoo the tables in it; a superuser granted the operator's calls to the deputy, who works in t/090_deputy.pl.
+my @roles = qw(nobody reader maker monitor read_all write_all deputy landlord odoo);
 $node->safe_psql('postgres', <<'SQL');
 CREATE ROLE nobody LOGIN; CREATE ROLE reader LOGIN; CREATE ROLE maker LOGIN; CREATE ROLE monitor LOGIN IN ROLE pg_monitor;
-CREATE ROLE read_all LOGIN IN ROLE pg_read_all_data; CREATE ROLE write_all LOGIN IN ROLE pg_write_all_data; CREATE ROLE landlord LOGIN;
+CREATE ROLE read_all LOGIN IN ROLE pg_read_all_data; CREATE ROLE write_all LOGIN IN ROLE pg_write_all_data; CREATE ROLE landlord LOGIN; CREATE ROLE deputy LOGIN;
 CREATE DATABASE rented OWNER landlord;
 SQL
 $node->safe_psql('rented', 'GRANT ALL ON SCHEMA public TO odoo, maker; GRANT CREATE ON DATABASE rented TO odoo; CREATE EXTENSION bcpaid');
@@ -31,8 +32,9 @@ INSERT INTO bcpaid.token VALUES (1, 'x'); INSERT INTO bcpaid.token_inbox VALUES 
 INSERT INTO bcpaid.candidate VALUES ('o', 1); INSERT INTO bcpaid.link VALUES (1); INSERT INTO bcpaid.baseline VALUES (1, 1);
 INSERT INTO bcpaid.capture (store_hash, remote_order_id, order_id, store_id, origin, requested_by, marker) VALUES ('demo', 1, 1, 1, 'payment', 'x', 'x');
 INSERT INTO bcpaid.history (capture_id, state, reason, by) VALUES (1, 'held', '', 'x'); INSERT INTO bcpaid.attempt VALUES (1, 1, now(), 'look', 1, 1, 1, 'go', '');
-GRANT SELECT ON sale_order TO reader;
+GRANT SELECT ON sale_order TO reader; GRANT USAGE ON SCHEMA bcpaid TO deputy;
 SQL
+$node->safe_psql('rented', join ';', map { "GRANT EXECUTE ON ROUTINE $_ TO deputy" } operators_calls());
 
 # r read, a add, w change, d delete, D truncate, x refer to, t make triggers, e execute, u use, c create in.
 my @matrix = (
@@ -41,6 +43,7 @@ my @matrix = (
 		set_token_from_file pause resume want_test retry retry_store approve cancel settle_by_hand sweep backfill
 		export_ledger import_ledger note test_store orders_query profile_in_use set_link) ],
 	[ 'function', 'e', [qw(monitor landlord odoo)], map { "bcpaid.$_" } qw(sender_is_ready environment_is_confirmed doctor capture_state wait) ],
+	[ 'function', 'e', ['deputy'], operators_calls() ],
 	[ 'view', 'r', [qw(monitor read_all landlord odoo)], map { "bcpaid.$_" } qw(captures attempts stores news) ],
 	[ 'view', 'r', [qw(monitor landlord odoo)], 'bcpaid.status' ],    # it calls functions of a monitor's
 	# Written by bcpaid alone, now that the environment is confirmed.
@@ -54,7 +57,7 @@ my @matrix = (
 	[ 'sequence', 'ruw', [qw(landlord odoo)], map { "bcpaid.$_" } qw(store_id_seq capture_id_seq attempt_id_seq history_id_seq) ],
 	[ 'sequence', 'r', ['read_all'], map { "bcpaid.$_" } qw(store_id_seq capture_id_seq attempt_id_seq history_id_seq) ],
 	[ 'sequence', 'uw', ['write_all'], map { "bcpaid.$_" } qw(store_id_seq capture_id_seq attempt_id_seq history_id_seq) ],
-	[ 'schema', 'u', [qw(monitor read_all write_all landlord odoo)], 'bcpaid' ]);
+	[ 'schema', 'u', [qw(monitor read_all write_all deputy landlord odoo)], 'bcpaid' ]);
 
 my %expected;
 foreach my $row (@matrix)

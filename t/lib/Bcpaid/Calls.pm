@@ -11,9 +11,10 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter qw(import);
+use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(calls_of_everything);
+our @EXPORT = qw(calls_of_everything operators_calls);
 
 # Each succeeds when a superuser calls it, committed or not, in this order (nothing works between detach and attach).
 # `order`, eligible, its `invoice`, and `remote`, its number at the store; `held`, a capture; `file`, with the token on the server.
@@ -79,6 +80,12 @@ SELECT format('view %s', c.oid::regclass)
 SQL
 	my %seen;
 	return grep { !/^UPDATE/ || !$seen{$_}++ } map { $_->[1] } @calls;
+}
+
+# The names of what README.md says is an operator's to call, and a superuser's to grant.
+sub operators_calls
+{
+	return map { /`(bcpaid\.\w+)\(/g } grep { /^\|[^|]+\| operator/ } split /\n/, slurp_file('README.md');
 }
 
 1;
