@@ -30,7 +30,7 @@ track_activity_query_size = 16kB
 bcpaid.max_attempts = 1
 CONF
 my $node = $shop->{node};
-my %token = (file => 'tf8w2secretfromfile', copy => 'tc5k9secretbycopy', literal => 'tl3m7secretliteral');
+my %token = (file => 'tf8w2secretfromfile', copy => 'tc5k9secretbycopy', row => 'tr6v4secretinarow', literal => 'tl3m7secretliteral');
 my $directory = PostgreSQL::Test::Utils::tempdir;
 
 # ---- they go in ----
@@ -47,7 +47,42 @@ $shop->place(values %done);
 $shop->pay_all(values %done);
 $shop->wait_for_state($_->{order}, 'applied') for values %done;
 
-# Errors on the way in: of the row, a lock, a transaction that may not write, a file.
+# ---- a connector keeps it in a row of its own ----
+
+my @there = (dbname => 'connector');
+$shop->sql('CREATE DATABASE connector OWNER odoo', dbname => 'postgres');
+$shop->odoo_file("t/shape/$_.sql", 'connector') for qw(odoo19 fixtures fixtures-payments connectors);
+$shop->control('PUT', 'stores/row', { token => $token{row}, plan => 'unlimited' });
+$shop->odoo(<<"SQL", @there);
+SET client_min_messages = error;
+SELECT fixture.teqstars();
+DELETE FROM mk_instance;
+COPY mk_instance (id, name, marketplace, bc_hash, bc_secret) FROM STDIN;
+1	Row	bigcommerce	row	$token{row}
+\\.
+CREATE EXTENSION bcpaid;
+SELECT bcpaid.attach('teqstars'), bcpaid.set_store(1, mark_order_as_paid => true);
+SQL
+like($shop->odoo('CALL bcpaid.test_store(1)', @there), qr/^t\|/, 'a token in a connector\'s row is used');
+$shop->fault(match => { store => 'row', order => 12, method => 'GET' }, do => 'answer', status => 400, body => echo([ { status => 400, message => "no such token $token{row}" } ]));
+foreach my $case ([ 11, 'applied', '' ], [ 12, 'refused|held', '' ], [ 13, 'waiting|queued', " || ' x'" ])
+{
+	my ($remote, $state, $change) = @$case;
+	local $shop->{hash} = 'row';
+	$shop->remote_order($remote, 10);
+	my $order = $shop->odoo(<<"SQL", @there);
+UPDATE mk_instance SET bc_secret = bc_secret$change;
+SELECT fixture.order(10, NULL) AS o \\gset
+UPDATE sale_order SET mk_instance_id = 1, mk_id = '$remote' WHERE id = :o;
+SELECT fixture.pay(fixture.invoice(:o)) AS p \\gset
+SELECT :o;
+SQL
+	$shop->wait_for_state($order, $state, @there);
+}
+$shop->wait_until('a malformed token is met', sub { $shop->sql('SELECT stopped_reason FROM bcpaid.stores', @there) =~ /no valid hash or access token/ });
+
+# ---- errors on the way in: of the row, a lock, a transaction that may not write, a file ----
+
 my $holder = $node->background_psql('odoo');
 $holder->query('BEGIN; LOCK TABLE bcpaid.token');
 foreach my $case (
@@ -127,7 +162,7 @@ DECLARE
 BEGIN
     FOR r IN SELECT c.oid FROM pg_class c WHERE c.relkind IN ('r', 'v', 'm', 'p', 'S') AND NOT c.relname LIKE 'pg\_toast%' LOOP
         BEGIN
-            EXECUTE format('SELECT count(*) FROM %s x WHERE x::text ~ ''t[fc][0-9]..secr[e]t|secr[e]tofmany''', r) INTO n;
+            EXECUTE format('SELECT count(*) FROM %s x WHERE x::text ~ ''t[fcr][0-9]..secr[e]t|secr[e]tofmany''', r) INTO n;
             IF n > 0 THEN
                 RETURN NEXT r;
             END IF;
@@ -141,8 +176,9 @@ SQL
 my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 foreach my $user ('monitor', 'read_all', 'odoo', $superuser)
 {
-	is($node->safe_psql('odoo', $look, extra_params => [ '-U', $user ], timeout => 180),
-		$user eq $superuser ? 'bcpaid.token looked' : 'looked', "relations in which $user finds a token");
+	my @as = (extra_params => [ '-U', $user ], timeout => 180);
+	is($node->safe_psql('odoo', $look, @as), $user eq $superuser ? 'bcpaid.token looked' : 'looked', "relations in which $user finds a token");
+	is($node->safe_psql('connector', $look, @as), $user eq 'monitor' ? 'looked' : 'mk_instance looked', 'and with a connector: its own, as Odoo has it');
 }
 is($shop->sql("SELECT count(*) FROM pg_stat_statements WHERE query ~ 'tl3m7secr[e]t'"), '0', 'not even a literal in pg_stat_statements');
 foreach my $user ('odoo', $superuser)
@@ -150,6 +186,8 @@ foreach my $user ('odoo', $superuser)
 	my ($stdout, $stderr) = run_command([ 'pg_dump', '-h', $node->host, '-p', $node->port, '-U', $user, '-d', 'odoo' ]);
 	like($stdout, qr/COPY bcpaid\.capture/, "a backup by $user");
 	unlike($stdout . $stderr, qr/secret/, 'has no token');
+	($stdout, $stderr) = run_command([ 'pg_dump', '-h', $node->host, '-p', $node->port, '-U', $user, '-d', 'connector' ]);
+	is_deeply([ map { /^1\tRow\t/ ? 'its row' : $_ } grep { /$token{row}/ } split /\n/, "$stdout\n$stderr" ], ['its row'], 'has a connector\'s in its row alone');
 }
 
 $shop->store_is_content;
@@ -157,10 +195,10 @@ $shop->stop;
 my $log = slurp_file($node->logfile);
 like($log, qr/COPY bcpaid\.token_inbox/, 'the log has the statements');
 like($log, qr/Query Text: INSERT INTO bcpaid\.token/, 'and the plans of what they did');
-unlike($log, qr/$token{file}|$token{copy}/, 'no token from a file or by COPY is in the log, at any level');
+unlike($log, qr/$token{file}|$token{copy}|$token{row}/, 'no token from a file, by COPY or in a connector\'s row is in the log, at any level');
 my @literal = grep { /$token{literal}/ } split /\n/, $log;
 cmp_ok(scalar @literal, '>', 0, 'one given by a literal is,');
 is_deeply([ grep { !/bcpaid\.set_token\(\d+, '/ } @literal ], [], 'as its statement alone');
-my ($files) = run_command([ 'grep', '-rlaE', "$token{file}|$token{copy}", $node->data_dir, '--include=*.stat', '--include=*.conf', '--include=*.log', '--include=pgss*' ]);
+my ($files) = run_command([ 'grep', '-rlaE', "$token{file}|$token{copy}|$token{row}", $node->data_dir, '--include=*.stat', '--include=*.conf', '--include=*.log', '--include=pgss*' ]);
 is($files, '', 'nor is one in a file beside the tables');
 done_testing();
