@@ -1,5 +1,5 @@
-# Goal: at whatever call it shows that the store cannot be reached any more, what becomes of the capture is in this table;
-# when the store is there again, every order is captured once, and nobody had to help.
+# Goal: at whatever call it shows that the store cannot be reached any more, or is somebody else, what becomes of the capture
+# is in this table; when the store is there again, every order is captured once, and nobody had to help but where it was stopped.
 
 use strict;
 use warnings FATAL => 'all';
@@ -32,16 +32,26 @@ my $unknown = "bcpaid.allowed_hosts = 'LOCALHOST:$port'";    # whose address no 
 sub name_is_gone { my ($how) = @_; return sub { $names->do($how); $shop->configure($unknown, "bcpaid.connect_timeout = '2s'") } }
 sub name_is_back { $names->do('answer'); return $shop->configure($here, "bcpaid.connect_timeout = '20s'") }
 
+# Who was connected before has to come again.
+sub anew { door($false); return door($true) }
+sub certificate { my ($kind) = @_; return sub { $shop->control('POST', 'cert', { cert => $kind }); anew() } }
+sub handshake { my ($kind, $timeout) = @_; return sub { $shop->control('PATCH', 'settings', { handshake => $kind }); anew(); $shop->configure("bcpaid.connect_timeout = '$timeout'") } }
+
 my @ways = (
 	[ 'connection refused', sub { door($false) }, sub { door($true) }, qr/(?:Failed|Couldn't|Could not) (?:to )?connect/ ],
 	[ 'no such name', name_is_gone('fail'), \&name_is_back, qr/could not resolve host name "LOCALHOST": Name or service not known/ ],
-	[ 'a silent name server', name_is_gone('silent'), \&name_is_back, qr/could not resolve host name "LOCALHOST": the name server does not answer/ ]);
+	[ 'a silent name server', name_is_gone('silent'), \&name_is_back, qr/could not resolve host name "LOCALHOST": the name server does not answer/ ],
+	[ 'a handshake without an answer', handshake('hang', '2s'), handshake('normal', '20s'), qr/SSL connection timeout|timed out/i ],
+	[ 'a certificate of an unknown authority', certificate('unknown-ca'), certificate('good'), qr/SSL certificate problem: unable to get local issuer/, stops => 1 ],
+	[ 'an expired certificate', certificate('expired'), certificate('good'), qr/SSL certificate problem: certificate has expired/, stops => 1 ],
+	[ 'a certificate of another host', certificate('wrong-host'), certificate('good'), qr/SSL: no alternative certificate subject name matches target host name 'localhost'/, stops => 1 ]);
 
 # ---- the table ----
 
 # The calls: order and list are the two reads of a look, write what follows it; order? and list? the same reads after a
 # write whose answer was lost.  How the store is written to; whether it took the first write.  Then, while it is gone: the
-# state, and what the store has seen of writes and captures; how many writes there are in the end.
+# state, and what the store has seen of writes and captures; how many writes there are in the end.  A store that shows a bad
+# certificate is stopped: what waits in the table then is queued.
 my $table = <<'TABLE';
 | call   | by   | taken | state   | writes | captures | in the end |
 |--------|------|-------|---------|--------|----------|------------|
@@ -75,7 +85,9 @@ $shop->configure($here);
 
 for my $way (@ways)
 {
-	go_away(@$way, map { +{ %$_, name => "$way->[0]: $_->{call}, $_->{by}" . ($_->{taken} ne '-' ? ", taken: $_->{taken}" : '') } } @cells);
+	my ($name, $break, $mend, $why, %is) = @$way;
+	go_away($way, map { +{ %$_, name => "$name: $_->{call}, $_->{by}" . ($_->{taken} ne '-' ? ", taken: $_->{taken}" : ''),
+		while_gone => $is{stops} && $_->{while_gone} eq 'waiting' ? 'queued' : $_->{while_gone} } } @cells);
 }
 
 # ---- each way, for all calls at once: every cell has a store of its own, and they are all gone ----
@@ -84,7 +96,8 @@ sub at { my ($call, @of) = @_; return grep { $_->{call} eq $call } @of }
 
 sub go_away
 {
-	my ($way, $break, $mend, $why, @of) = @_;
+	my ($how, @of) = @_;
+	my ($way, $break, $mend, $why, %is) = @$how;
 	my @lost = grep { $_->{call} =~ /\?/ } @of;
 	my @held = (at('list', @of), at('write', @of), at('list?', @of));
 
@@ -100,6 +113,7 @@ sub go_away
 	$shop->control('POST', 'wait', { held => scalar @held, timeout_ms => 60000 });
 
 	# The first to notice show that the worker knows of no other way to the store.
+	my $log = $shop->log_size;
 	$break->();
 	my $asked = $shop->control('GET', 'requests')->{last};
 	$shop->pay_all(at('order', @of));
@@ -107,13 +121,16 @@ sub go_away
 	come_to_rest('who asks finds nobody', $conversations{ $_->{call} }, $_) for at('order', @of), at('order?', @of);
 	$shop->control('POST', 'release', {});
 	come_to_rest('and so do all others', $conversations{ $_->{call} }, $_) for @of;
+	let_time_pass(@of) if $is{stops};    # a store that is stopped is asked nothing more
 	my ($ok, $result) = split /\|/, $shop->odoo("CALL bcpaid.test_store($tested->[0])");
 	is($ok, 'f', "$way: test_store says no");
-	like($result, qr/^$words{test}: $why/, "$way: and what is wrong");
+	like($result, $is{stops} ? qr/^the store cannot be asked: $why/ : qr/^$words{test}: $why/, "$way: and what is wrong");
 	is($shop->control('GET', 'requests')->{last}, $asked, "$way: not a request arrived");
-	is_as_told($why, @of);
+	is_as_told($how, @of);
+	is_said_once($log, $_) for $is{stops} ? @of : ();
 
 	$mend->();
+	$shop->odoo(join '', map { "SELECT bcpaid.resume($_->{store}[0]);\n" } @of) if $is{stops};
 	let_time_pass(@of);
 	$shop->come_to_their_end(@of);
 	has_lost_nothing($_) for @of;
@@ -137,7 +154,7 @@ sub come_to_rest
 	my $restless = sub { $shop->sql(<<"SQL") };
 SELECT 'order ' || o || ' is ' || coalesce(c.state || ': ' || coalesce(c.reason, ''), 'not there')
   FROM unnest(ARRAY[$orders]) o LEFT JOIN bcpaid.capture c ON c.order_id = o
- WHERE (SELECT count(*) FROM bcpaid.attempt a WHERE a.capture_id = c.id) < $conversations OR c.state NOT IN ('waiting', 'unknown')
+ WHERE (SELECT count(*) FROM bcpaid.attempt a WHERE a.capture_id = c.id) < $conversations OR NOT (c.state IN ('waiting', 'unknown') OR (c.state = 'queued' AND EXISTS (SELECT FROM bcpaid.store s WHERE s.id = c.store_id AND s.stopped_reason IS NOT NULL)))
 SQL
 	$shop->wait_until($what, sub { $restless->() eq '' }, $restless);
 	return;
@@ -165,13 +182,17 @@ sub store_of
 {
 	my ($cell) = @_;
 	my %store;
-	@store{qw(failures stopped retry)} = split /\|/, $shop->sql("SELECT failures, coalesce(stopped_reason, ''), retry_at > now() FROM bcpaid.stores WHERE id = $cell->{store}[0]");
+	@store{qw(failures stopped retry asked)} = split /\|/, $shop->sql(<<"SQL");
+SELECT failures, coalesce(stopped_reason, ''), retry_at > now(), (SELECT count(*) FROM bcpaid.attempts WHERE order_id = $cell->{order})
+  FROM bcpaid.stores WHERE id = $cell->{store}[0]
+SQL
 	return \%store;
 }
 
 sub is_as_told
 {
-	my ($why, @of) = @_;
+	my ($how, @of) = @_;
+	my ($why, %is) = @$how[ 3 .. $#$how ];
 	my $seen = $shop->captures_of(@of);
 
 	$shop->count_captures($seen);
@@ -183,9 +204,17 @@ sub is_as_told
 
 		is("$capture->{state}, tries $capture->{failures}, writes " . writes_of($cell) . ", captures $capture->{count}",
 			"$cell->{while_gone}, tries 0, writes $cell->{writes}, captures $cell->{captured}", $cell->{name});
-		like($capture->{reason}, qr/^$words{$call}: $why/, "$cell->{name}: it is said what, and why");
-		is("$store->{failures}, '$store->{stopped}', $store->{retry}", "1, '', t", "$cell->{name}: the store waits, too, and is not stopped");
+		like($is{stops} ? $store->{stopped} : $capture->{reason}, $is{stops} ? qr/^the store cannot be asked: $why/ : qr/^$words{$call}: $why/, "$cell->{name}: it is said what, and why");
+		is("$store->{failures}, $store->{retry}, $store->{asked}", ($is{stops} ? '0, ' : '1, t') . ", $conversations{ $cell->{call} }", "$cell->{name}: the store " . ($is{stops} ? 'is stopped, and asked no more' : 'waits, too'));
+		is($store->{stopped}, '', "$cell->{name}: and is not stopped") unless $is{stops};
 	}
+	return;
+}
+
+sub is_said_once
+{
+	my ($log, $cell) = @_;
+	is(scalar(() = $shop->log_since($log) =~ /bcpaid stopped store $cell->{store}[0]: /g), 1, "$cell->{name}: the log says so, once");
 	return;
 }
 

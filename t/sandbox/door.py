@@ -6,10 +6,13 @@ ADDRESS = "127.0.0.1"
 
 
 class Door:
-    """Closed until opened. `serve` is called with each listener, and serves it in a thread of its own."""
+    """Closed until opened. `serve` is called with each listener, and serves it in a thread of its own.
+
+    Opened again it has another listener: so what came through before is told apart.
+    """
 
     def __init__(self, serve):
-        self._serve, self._listener = serve, None
+        self._serve, self.listener = serve, None
         # Bound without listening, it keeps the port ours while the door is closed.
         self._keeper = socket.socket()
         self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -18,17 +21,17 @@ class Door:
 
     @property
     def is_open(self):
-        return self._listener is not None
+        return self.listener is not None
 
     def open(self):
         if not self.is_open:
-            self._listener = socket.create_server((ADDRESS, self.port), backlog=1024)
-            self._serve(self._listener, self)
+            self.listener = socket.create_server((ADDRESS, self.port), backlog=1024)
+            self._serve(self.listener, self)
 
     def close(self):
         if self.is_open:
-            end(self._listener)
-            self._listener = None
+            end(self.listener)
+            self.listener = None
 
     def remove(self):
         self.close()

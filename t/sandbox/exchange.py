@@ -17,10 +17,10 @@ HANG_CHECK_S = 0.05     # How often to look whether the client of a hanging requ
 
 
 class Exchange:
-    """`run` says whether the connection can be used for the next request."""
+    """`run` says whether the connection can be used for the next request; `leaves()`, whether it is to be the last."""
 
-    def __init__(self, world, wire, request, entry):
-        self.world, self.wire, self.request, self.entry = world, wire, request, entry
+    def __init__(self, world, wire, request, entry, leaves):
+        self.world, self.wire, self.request, self.entry, self.leaves = world, wire, request, entry, leaves
         self.call = calls.route(request)
         entry.update(store=self.call.store, order=self.call.order, call=self.call.name,
                      query=request.query())
@@ -140,6 +140,8 @@ class Exchange:
             answer.set_header(name, value)
         if spoil("header_case"):
             answer.headers = [(getattr(name, spoil("header_case"))(), value) for name, value in answer.headers]
+        if self.leaves():
+            answer.set_header("Connection", "close")
         cut, drip = spoil("cut"), spoil("drip")
         if cut is not None:
             answer.declared, answer.body = len(answer.body) + 1000, answer.body[:cut]

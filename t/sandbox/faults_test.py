@@ -159,10 +159,23 @@ class SpoiltAnswers(SandboxCase):
             self.connect(port).connect()
         self.assert_no_answer("GET", ORDER, connection=idle)
         self.steer("POST", "/sandbox/release", {"fault": held})
-        self.assertEqual(busy.getresponse().read()[:6], b'{"id":')
+        last = busy.getresponse()
+        self.assertEqual((last.getheader("Connection"), last.read()[:6]), ("close", b'{"id":'))
         self.wait(connections={"at_most": 0})
         self.assertEqual(self.steer("POST", "/sandbox/door", {"open": True})["port"], port)
-        self.assertEqual(self.ask("GET", ORDER, connection=self.connect(port)).status, 200)
+        again = self.ask("GET", ORDER, connection=self.connect(port))
+        self.assertEqual((again.status, again.headers.get("Connection")), (200, None))
+
+    def test_a_store_that_goes_away_and_is_back_at_once(self):
+        port = self.steer("POST", "/sandbox/door", {"open": True})["port"]
+        busy = self.connect(port)
+        held = self.fault("hang", then="answer")
+        busy.request("GET", ORDER, headers=HEADERS)
+        self.wait(held=1)
+        for is_open in (False, True):
+            self.steer("POST", "/sandbox/door", {"open": is_open})
+        self.steer("POST", "/sandbox/release", {"fault": held})
+        self.assertEqual(busy.getresponse().getheader("Connection"), "close")
 
     def test_latency(self):
         self.fault("pass", latency_ms=30)

@@ -56,7 +56,7 @@ class Server:
         return len(chosen)
 
     def close_door(self):
-        """As a store that goes away: what is answered now is the last answer of its connection."""
+        """As a store that goes away: what is answered from now on is the last answer of its connection, and says so."""
         self.door.close()
         self.disconnect()
 
@@ -69,15 +69,15 @@ class Server:
                 sock, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._converse, args=(sock, door), daemon=True).start()
+            threading.Thread(target=self._converse, args=(sock, listener, door), daemon=True).start()
 
-    def _converse(self, sock, door):
+    def _converse(self, sock, listener, door):
         """A connection from its first byte to its last."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self.world.changed:
             self.world.opened += 1
             me = {"id": self.world.opened, "socket": sock, "busy": False, "api": False, "requests": 0,
-                  "tls": False, "door": door}
+                  "tls": False, "leaves": lambda: door is not None and door.listener is not listener}
             self.world.connections[me["id"]] = me
         try:
             self._secure(me)
@@ -137,8 +137,7 @@ class Server:
             with self.world.changed:
                 me["busy"] = False
                 self.world.changed.notify_all()
-        goes_on = goes_on and (me["door"] is None or me["door"].is_open)
-        return goes_on and (request.header("connection") or "").lower() != "close"
+        return goes_on and not me["leaves"]() and (request.header("connection") or "").lower() != "close"
 
     def _answer(self, wire, me, request):
         if request.path == "/":
@@ -152,7 +151,7 @@ class Server:
                 self.world.violation(entry, "not-https", "a call of the store's API without TLS")
                 answer = v3(400, "The plain HTTP request was sent to HTTPS port")
             else:
-                return Exchange(self.world, wire, request, entry).run()
+                return Exchange(self.world, wire, request, entry, me["leaves"]).run()
         wire.send(answer.encode())
         return True
 
