@@ -323,10 +323,7 @@ judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store)
 			 result->status == 404 && result->requests == 1 && claim->sends > 0)
 		store->condition = "transactions";	/* the 404 before was of the order */
 	else if (result->throttled && result->retry_ms > 0)
-	{
-		store->condition = "full";
-		store->delay_ms = result->retry_ms;
-	}
+		store->condition = "full";	/* settle_quota says until when */
 	else if (is_stores_fault(claim, result))
 	{
 		store->condition = "unwell";
@@ -342,9 +339,11 @@ judge_store(const QueueClaim *claim, const BcResult *result, SettleStore *store)
 void
 settle_quota(const QueueClaim *claim, const BcResult *result, SettleStore *store)
 {
-	int			used_up_ms = pace_used_up_ms(result, claim->quota_reserve);
+	int			full_ms = pace_used_up_ms(result, claim->quota_reserve);
 
-	if (used_up_ms > 0 && store->condition == NULL)
+	if (result->throttled)
+		full_ms = Max(full_ms, result->retry_ms);
+	if (full_ms > 0 && store->condition == NULL)
 		store->condition = "full";
-	store->delay_ms = Max(store->delay_ms, used_up_ms);
+	store->delay_ms = Max(store->delay_ms, full_ms);
 }
