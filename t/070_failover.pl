@@ -26,6 +26,7 @@ bcpaid.max_attempts = 1000
 wal_receiver_status_interval = '1s'
 wal_retrieve_retry_interval = '100ms'
 hot_standby_feedback = on
+log_min_messages = debug1
 CONF
 my $first = $shop->{node};
 
@@ -60,7 +61,10 @@ for my $round (1 .. 3)
 	}
 }
 is($shop->control('GET', 'requests')->{count}, 0, 'no standby asked the store anything');
-unlike(PostgreSQL::Test::Utils::slurp_file($_->logfile), qr/background worker "bcpaid|bcpaid worker/, $_->name . ': none was ever started') for $second, $third;
+# Whoever starts and ends without a word is seen by these alone, at debug1.
+my $started = qr/DEBUG:  starting background worker process "bcpaid|DEBUG:  background worker "bcpaid[^"]*" \(PID \d+\) exited/;
+like($shop->log_since(0), $started, 'the log says who is started');
+unlike(PostgreSQL::Test::Utils::slurp_file($_->logfile), $started, $_->name . ': none was ever started') for $second, $third;
 
 # What people look at answers there, what would write says that it cannot.
 my $order = $due[0]{order};
