@@ -149,14 +149,18 @@ sub is_tried
 	return $shop->wait_until('it was tried to apply it', sub { columns($edited, "coalesce(reason, '')") eq 'somebody is working on the order in Odoo' });
 }
 
+# Whoever waits for a row of Odoo's orders for longer than a moment says so in the log; a worker has no name there.
+my $waited = qr/CONTEXT:  while [\w ]+ tuple \S+ in relation "sale_order"/;
+
 # Were these tries failures, two of them would be the end.
-$shop->configure('bcpaid.max_attempts = 2');
+$shop->configure('bcpaid.max_attempts = 2', 'log_lock_waits = on', "deadlock_timeout = '1ms'");
 $shop->place($edited, $untouched, @beside);
 $odoo->query_safe("SET lock_timeout = '10ms'");
 $odoo->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 edit('at first');
 $shop->pay_all($edited);
 $shop->wait_for_state($edited->{order}, 'captured');
+my $tried_from = $shop->log_size;
 for my $try (1 .. A_MINUTE_OF_TRIES)
 {
 	is_tried();
@@ -167,6 +171,10 @@ $shop->come_to_their_end(@beside);
 edit('again');
 is(columns($edited, "state || ' ' || failures || ' ' || sends") . $shop->status_of($edited->{order}), 'captured 0 1', 'what Odoo holds for a minute is captured, waits, and nothing has failed');
 is($shop->captures($edited->{number}), 1, 'sent once');
+my $log = $shop->log_since($tried_from);
+unlike($log, qr/\[\d+\] $waited/, 'the worker never queued for the row that Odoo holds');
+$shop->try_odoo("SET application_name = queues; SET lock_timeout = '100ms'; UPDATE sale_order SET name = 'x' WHERE id = $edited->{order}");
+like($shop->log_since($tried_from + length $log), qr/ queues LOG:  process \d+ still waiting for .* queues $waited/s, 'as the log says of who does');
 $odoo->query_safe('COMMIT');
 $shop->come_to_their_end($edited);
 is(columns($edited, "coalesce(reason, '') || failures"), '0', 'and nothing of it is left');
