@@ -14,7 +14,7 @@ my $shop = Bcpaid::Shop->new('copies', conf => "bcpaid.idle_timeout = '100ms'");
 my $node = $shop->{node};
 my $directory = PostgreSQL::Test::Utils::tempdir;
 my $all_rows = 'SELECT count(*), (SELECT count(*) FROM account_move), (SELECT count(*) FROM account_payment) FROM sale_order';
-my $rows_of_backup;
+my ($rows_of_backup, @later);
 
 # What each copy has: an order that is captured, one that is due, and open ones.
 my $done = { name => 'captured in the original' };
@@ -103,6 +103,7 @@ sub and_back
 	$end->();
 	$shop->try_odoo("SELECT bcpaid.retry(id) FROM bcpaid.captures WHERE order_id = $case->{order}");    # unless it is on its way
 	$shop->come_to_their_end($case);
+	push @later, $case;
 	return;
 }
 
@@ -246,11 +247,47 @@ sub server_without
 	my $ledger = join '', map { s/\\/\\\\/gr . "\n" } split /\n/, $shop->odoo('SELECT bcpaid.export_ledger()');
 	psql_as($bare, 'plain', 'odoo', "CREATE EXTENSION bcpaid;\nCREATE TEMP TABLE l (l jsonb);\nCOPY l FROM STDIN;\n$ledger\\.\nSELECT bcpaid.import_ledger(l) FROM l;
 SET client_min_messages = error;\nSELECT bcpaid.attach();\nCOPY bcpaid.token_inbox FROM STDIN;\n1\tdemo-token\n$due->{store}[0]\tpaused-token\n\\.\n");
-	my $rows = q{SELECT l FROM bcpaid.export_ledger() l WHERE NOT l ? 'store' ORDER BY 1};
+	my $rows = q{SELECT l #- '{capture,due}' FROM bcpaid.export_ledger() l WHERE NOT l ? 'store' ORDER BY 1};
 	is(psql_as($bare, 'plain', 'odoo', $rows), $shop->odoo($rows), 'captures, history, baseline and links are as in the original');
 
 	stays_silent($shop, $bare, 'plain', 'carried by hand', $case, qr/environment is not confirmed/);
 	goes_on('carried by hand', $bare, 'plain', $case);
+	in_copy($shop, $bare, 'plain', sub { nothing_again($bare) });
 	$bare->stop('fast');
+	return;
+}
+
+# Open in this Odoo, which is older, and captured by the ledger, which is newer.
+sub nothing_again
+{
+	my ($on) = @_;
+	my ($marked, $unnoted, @noted) = @later;
+	my $orders = join ',', map { $_->{order} } $done, @later;
+	my $ledger = "SELECT id, store_hash, remote_order_id, order_id, state, sends, captured_at FROM bcpaid.capture WHERE order_id IN ($orders) ORDER BY id";
+	my ($before, $heard) = ($shop->sql($ledger), requests($shop));
+	my $shows = sub { my ($status, @cases) = @_; $shop->wait_until("Odoo shows '$status'", sub { !grep { $shop->status_of($_->{order}) ne $status } @cases }) };
+	my $clear = "UPDATE sale_order SET bcpaid_payment_status = NULL WHERE id = $done->{order}";
+
+	cmp_ok(@noted, '>', 1, 'several orders were captured after the backup');
+	is(scalar(() = $before =~ /\|applied\|1\|/g), 1 + @later, 'the ledger has them');
+	is($shop->sql("SELECT count(*) FROM account_move WHERE payment_state = 'not_paid' AND id IN (@{[join ',', map { $_->{invoice} } @later]})"), scalar(@later), 'in Odoo they are open');
+	$shows->('', @later);
+
+	$shop->pay_all(@noted);
+	$shows->('Captured', @noted);
+	$shop->sql("SET session_replication_role = replica; SELECT fixture.pay($_->{invoice})") for $marked, $unnoted;
+	is($shop->odoo("SELECT bcpaid_mark($marked->{order})"), $shop->sql("SELECT id FROM bcpaid.capture WHERE order_id = $marked->{order}"), 'the button gives what is there');
+	is($shop->odoo("SELECT * FROM bcpaid.backfill('2000-01-01', false) WHERE order_id IN ($orders)"), '', 'a backfill finds none of them');
+	is($shop->odoo('SELECT bcpaid.sweep()'), '0', 'a sweep enqueues nothing');
+	$shows->('Captured', @later);
+
+	# It was Captured in the backup.  Once it is shown again; who clears it then has the last word.
+	$shop->odoo($clear);
+	$shows->('Captured', $done);
+	$shop->odoo("$clear; SELECT bcpaid.sweep(); SELECT bcpaid_mark($done->{order}); SELECT bcpaid.backfill('2000-01-01', false)");
+	lets_worker_go_round($shop, $on, 'plain');
+	is($shop->status_of($done->{order}), '', 'its status stays cleared');
+	is($shop->sql($ledger), $before, 'the same captures, in the same state, sent as often as before');
+	is(requests($shop), $heard, 'and the store was asked nothing');
 	return;
 }

@@ -41,7 +41,7 @@ COMMENT ON FUNCTION bcpaid.resolve_text() IS 'query: the orders that payments, j
  * which would read our whole ledger for each batch; and captures from being found
  * by their store, which would read all of a store for each order.  A capture of
  * another remote order, or at another store, is none of what the order is linked
- * to now.
+ * to now.  One that was imported as applied is not shown here: it is judged.
  */
 CREATE FUNCTION bcpaid.sweep_text() RETURNS text
 LANGUAGE sql IMMUTABLE RETURN $sweep$
@@ -52,7 +52,7 @@ WHERE o.id > $1::int4 AND o.id <= $2::int4 AND o.state IN ('sale', 'done') AND o
   AND ({own_status_words} = ANY ({refused})) IS NOT TRUE
   AND NOT EXISTS (
       SELECT FROM (SELECT k.* FROM bcpaid.capture k WHERE k.order_id = o.id OFFSET 0) c
-      WHERE c.remote_order_id::text = {words} AND NOT ({is_loose})
+      WHERE c.remote_order_id::text = {words} AND NOT ({is_loose}) AND NOT (c.state = 'applied' AND c.due = 'infinity')
         AND c.store_hash = (SELECT {hash} FROM bcpaid.store s {store_join} WHERE s.id = {store_id})
       OFFSET 0)
   AND NOT EXISTS (SELECT FROM bcpaid.baseline b WHERE b.order_id = o.id OFFSET 0)

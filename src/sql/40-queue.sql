@@ -10,7 +10,8 @@
  * Judge orders after something happened to them: enqueue what is eligible by
  * itself, wake what waited to be eligible again, note payments taken back.
  * What is not yet sent goes with its link: to the one order that has it now, and
- * to that one's row of the store.  Captures are found by their keys: a plan that
+ * to that one's row of the store.  What was imported as applied, and is not shown
+ * here, is applied once more.  Captures are found by their keys: a plan that
  * was made when the ledger was empty would read all of it for each order.
  */
 CREATE FUNCTION bcpaid.queue_judge(order_ids integer[], how text) RETURNS integer
@@ -43,6 +44,14 @@ BEGIN
            AND c.id = j.capture_id AND (j.failed IS NULL OR j.failed = 'capture')
            AND (c.state = 'waiting' AND c.due = 'infinity'
                 OR c.state IN ('queued', 'waiting') AND (c.order_id <> j.order_id OR c.store_id <> j.store_id))
+    ), shown AS (
+        UPDATE bcpaid.capture c
+           SET state = 'captured', due = pg_catalog.clock_timestamp(), changed_at = pg_catalog.clock_timestamp(),
+               order_id = j.order_id, store_id = j.store_id, taken_back_at = NULL
+          FROM judged j
+         WHERE c.id = ANY (ARRAY(SELECT capture_id FROM judged WHERE capture_state = 'applied' AND failed = 'capture'))
+           AND c.id = j.capture_id AND c.state = 'applied' AND c.due = 'infinity'
+        RETURNING c.id, c.state
     ), taken_back AS (
         UPDATE bcpaid.capture c
            SET taken_back_at = CASE WHEN j.paid THEN NULL ELSE pg_catalog.clock_timestamp() END
@@ -52,6 +61,7 @@ BEGIN
            AND c.id = j.capture_id AND c.order_id = j.order_id
            AND c.state IN ('sending', 'unknown', 'captured', 'applied')
            AND (c.taken_back_at IS NULL) = (NOT j.paid)
+           AND (c.state = 'applied' AND c.due = 'infinity' AND j.failed = 'capture') IS NOT TRUE    /* shown */
         RETURNING c.id, c.state, c.taken_back_at
     ), told AS (
         INSERT INTO bcpaid.history (capture_id, state, reason, by)
@@ -61,6 +71,8 @@ BEGIN
           FROM taken_back
          UNION ALL
         SELECT id, state, how, 'worker' FROM enqueued
+         UNION ALL
+        SELECT id, state, 'captured before the ledger was imported', 'worker' FROM shown
     )
     SELECT pg_catalog.count(*) INTO added FROM enqueued;
     RETURN added;

@@ -25,7 +25,9 @@ COMMENT ON FUNCTION bcpaid.export_ledger() IS 'stores (without tokens), captures
 
 /*
  * A line that is here already changes nothing.  What was in the middle of
- * being sent when it was exported must be looked for first.
+ * being sent when it was exported must be looked for first.  Odoo's row may be
+ * older than the ledger, and not show what was applied: due for ever says that
+ * it is to be applied once more if its order turns out to be so.
  */
 CREATE FUNCTION bcpaid.import_ledger(line jsonb) RETURNS boolean
 LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -45,6 +47,7 @@ BEGIN
     IF c IS NOT NULL THEN
         c := c || jsonb_build_object('id', nextval('bcpaid.capture_id_seq'), 'state', CASE c ->> 'state'
             WHEN 'sending' THEN 'unknown' WHEN 'claimed' THEN 'queued' ELSE c ->> 'state' END,
+            'due', CASE c ->> 'state' WHEN 'applied' THEN 'infinity' ELSE c ->> 'due' END,
             'marker', bcpaid.marker(c ->> 'store_hash', (c ->> 'remote_order_id')::bigint));
         INSERT INTO bcpaid.capture SELECT * FROM jsonb_populate_record(NULL::bcpaid.capture, c)
             ON CONFLICT DO NOTHING RETURNING id INTO new_id;
