@@ -3,7 +3,7 @@
 import collections
 import re
 
-from trouble import named
+from trouble import WRITING, named
 
 Event = collections.namedtuple("Event", "token fact value committed seen")
 Move = collections.namedtuple("Move", "at state reason by transaction")
@@ -44,9 +44,10 @@ class Evidence:
         self.report = self.place.ask("GET", "report")
         self.taken = {(one["store"], one["order"]): one["captures"]
                       for one in self.place.ask("GET", "captures")["orders"]}
-        self.posts = collections.defaultdict(list)
-        for one in self.place.ask("GET", "requests?method=POST")["requests"]:
-            self.posts[one["store"], one["order"]].append(one)
+        self.writes = collections.defaultdict(list)
+        for method in WRITING:
+            for one in self.place.ask("GET", f"requests?method={method}")["requests"]:
+                self.writes[one["store"], one["order"]].append(one)
 
     def requests(self, store, remote):
         return self.place.ask("GET", f"requests?store={store}&order={remote}")["requests"]

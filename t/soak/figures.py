@@ -22,7 +22,7 @@ def figures(soak):
     evidence, verdict = soak.evidence, soak.verdict
     moves = [one for history in evidence.history.values() for one in history]
     states = count(one.state for one in moves)
-    taken = sum(len(captures) for captures in evidence.taken.values())
+    taken = count(one["kind"] for captures in evidence.taken.values() for one in captures)
     paid = sum(one.paid for one in soak.accountants)
     used = {}
     for fault in soak.faults.values():
@@ -32,7 +32,7 @@ def figures(soak):
                    f" after {soak.took:.0f} s"),
         ("payments", f"{paid}, {paid / soak.worked:.1f} a second, by {len(soak.accountants)} accountants;"
                      f" {sum(one.repeated for one in soak.accountants)} requests were made again"),
-        ("captures", f"{taken}, {taken / soak.took:.1f} a second; the ledger:"
+        ("captures", f"{sum(taken.values())}, {sum(taken.values()) / soak.took:.1f} a second, by {listed(taken)}; the ledger:"
                      f" {listed(count(one.state for one in evidence.captures))}"),
         ("to Captured", until_captured(verdict.times())),
         ("intents", f"{states.get('sending', 0)}; {verdict.exact} surely eligible when they were committed, at"

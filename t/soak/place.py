@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import itertools
 import os
 import subprocess
 import sys
@@ -36,8 +37,11 @@ bcpaid.sweep_interval = '15s'
 bcpaid.max_attempts = 1000
 """
 STORE = """
-SELECT bcpaid.set_store(name => '{hash}', hash => '{hash}', mark_order_as_paid => true);
+SELECT bcpaid.set_store(name => '{hash}', hash => '{hash}', mark_order_as_paid => true, strategy => '{strategy}');
 """
+# How they are to be asked, in turn; and what such a store may have seen of a capture.
+STRATEGIES = ("transaction", "status", "transaction", "transaction_then_status")
+KINDS = {"transaction": ["transaction"], "status": ["status"], "transaction_then_status": ["transaction", "status"]}
 
 
 class Server:
@@ -104,6 +108,7 @@ class Place:
 
     def __init__(self, directory, store, stores, make):
         self.server, self.hashes = Server(directory, store), [f"shop{n:02}" for n in range(1, stores + 1)]
+        self.strategies = dict(zip(self.hashes, itertools.cycle(STRATEGIES)))
         self.ask = shop.Shop(directory, store).ask_store
         self.server.start()
         self._make_database()
@@ -119,7 +124,7 @@ class Place:
         shop.run(*psql, "-U", "odoo", "-d", "odoo", "-f", os.path.join(HERE, "journal.sql"))
         tokens = "".join(f"{n}\t{name}-token\n" for n, name in enumerate(self.hashes, start=1))
         setting_up = ("SET client_min_messages = error;\nCREATE EXTENSION bcpaid;\nSELECT bcpaid.attach();\n"
-                      + "".join(STORE.format(hash=name) for name in self.hashes)
+                      + "".join(STORE.format(hash=name, strategy=self.strategies[name]) for name in self.hashes)
                       + f"COPY bcpaid.token_inbox FROM STDIN;\n{tokens}\\.\n")
         done = subprocess.run([*psql, "-U", "odoo", "-d", "odoo"], input=setting_up, capture_output=True, text=True)
         if done.returncode:

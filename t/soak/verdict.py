@@ -3,7 +3,7 @@
 import itertools
 import re
 
-from place import REQUEST_TIMEOUT_S, SETTLE_S
+from place import KINDS, REQUEST_TIMEOUT_S, SETTLE_S
 
 # From state to state; by the worker, and by a person. None: enqueued.
 WORKER = {
@@ -103,7 +103,7 @@ class Verdict:
     def writes_are_explained(self, capture):
         """Each write arrived after an intent and before the next one, one for each at most."""
         intents = [one.at for one in self.evidence.history[capture.id] if one.state == "sending"]
-        arrived = [one["at"] for one in self.evidence.posts.get((capture.store, capture.remote), [])]
+        arrived = [one["at"] for one in self.evidence.writes.get((capture.store, capture.remote), [])]
         if len(intents) != capture.sends:
             self.wrong(capture.order, f"capture {capture.id} counts {capture.sends} writes, its history {len(intents)}")
         for begin, end in zip([0, *intents], [*intents, float("inf")]):
@@ -116,6 +116,11 @@ class Verdict:
         taken = self.evidence.taken.get((capture.store, capture.remote), [])
         if any(one["marker"] != capture.marker for one in taken):
             self.wrong(capture.order, f"capture {capture.id} was taken under another marker")
+        kinds = KINDS[self.evidence.place.strategies[capture.store]]
+        if any(one["kind"] not in kinds for one in taken):
+            self.wrong(capture.order, f"capture {capture.id} is a {taken[0]['kind']}, the store's is {' or '.join(kinds)}")
+        if taken and capture.captured_by not in ("", "bcpaid"):
+            self.wrong(capture.order, f"capture {capture.id} is said to be captured by {capture.captured_by}")
         if capture.state == "held" and capture.reason.startswith("sent before"):
             return
         if bool(taken) != (capture.state in ("captured", "applied")):
@@ -123,7 +128,7 @@ class Verdict:
 
     def ledger_is_complete(self):
         known = {(one.store, one.remote) for one in self.evidence.captures}
-        for store, remote in set(self.evidence.posts) - known:
+        for store, remote in set(self.evidence.writes) - known:
             self.wrong(None, f"the ledger does not know {store}/{remote}, to which was written")
 
     def odoo_agrees(self):
