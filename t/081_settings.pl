@@ -44,7 +44,7 @@ sub reload
 }
 
 # What is in effect by now; `more` seconds were to pass before.
-sub in_time { my ($begun, $what, $more) = @_; return cmp_ok(time - $begun, '<', IN_TIME + ($more || 0), "$what: in time") }
+sub in_time { my ($begun, $what, $more) = @_; my $took = time - $begun; return cmp_ok($took, '<', IN_TIME + ($more || 0), sprintf '%s: after %.1f s', $what, $took) }
 
 # The worker looks at this after what was due before, by the settings that it has then.
 sub goes_round

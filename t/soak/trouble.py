@@ -79,7 +79,7 @@ class Trouble(threading.Thread):
     def run(self):
         try:
             while not self.over.wait(self.rng.uniform(0.5, 1.5) * self.every_s):
-                wanted = next(iter(self.not_yet()), "")
+                wanted = tuple(self.not_yet()) or ""
                 name = self.rng.choice(sorted(name for name in self.deeds if name.startswith(wanted)))
                 if self.deeds[name]() is not False:
                     self.counts[name] = self.counts.get(name, 0) + 1
