@@ -60,11 +60,18 @@ def main():
     unknown = [name for name in names if name not in every_name()]
     if unknown:
         parser.error(f"there is no figure {', '.join(unknown)}: see --list")
+    failed = []
     with lib.Bench(quick=chosen.quick) as bench:
         for name in names:
             lib.tell(f"{name} ...")
-            print(json.dumps(measure(name, bench), ensure_ascii=False), flush=True)
-    return 0
+            try:
+                print(json.dumps(measure(name, bench), ensure_ascii=False), flush=True)
+            except lib.shop.Problem as problem:     # the others may take hours: they are measured all the same
+                lib.tell(f"{name} could not be measured: {problem}")
+                failed.append(name)
+    if failed:
+        lib.tell(f"could not be measured: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
