@@ -35,8 +35,6 @@ static SqlCall environment = {.text = "SELECT bcpaid.environment_problem()"};
 static SqlCall store = SQLCALL("SELECT bcpaid.queue_store($1, $2, $3, $4, $5)", 5,
 							   INT4OID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
 static SqlCall unapplied = SQLCALL("SELECT * FROM bcpaid.queue_unapplied($1)", 1, INT4OID);
-static SqlCall applied = SQLCALL("SELECT bcpaid.queue_applied($1, $2, $3, $4)", 4,
-								 INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
 static SqlCall tested = SQLCALL("SELECT bcpaid.queue_tested($1, $2, $3)", 3, INT4OID, BOOLOID, TEXTOID);
 static SqlCall prune = SQLCALL("SELECT bcpaid.queue_prune($1, $2)", 2, INTERVALOID, INT4OID);
 static SqlCall warn = SQLCALL("SELECT bcpaid.queue_warn($1, $2)", 2, INT8OID, TEXTOID);
@@ -121,38 +119,24 @@ queue_store(int store_id, int generation, const char *condition, const char *det
 }
 
 int
-queue_unapplied(int at_most, int64 **ids, int **order_ids, int64 **remotes, int **failures)
+queue_unapplied(int at_most, QueueApply **orders)
 {
 	Datum		value = Int32GetDatum(at_most);
 	int			n;
 
 	sqlcall_run(&unapplied, &value, NULL);
 	n = SPI_processed;
-	*ids = MemoryContextAlloc(work_context(), sizeof(int64) * Max(n, 1));
-	*order_ids = MemoryContextAlloc(work_context(), sizeof(int) * Max(n, 1));
-	*remotes = MemoryContextAlloc(work_context(), sizeof(int64) * Max(n, 1));
-	*failures = MemoryContextAlloc(work_context(), sizeof(int) * Max(n, 1));
+	*orders = MemoryContextAllocZero(work_context(), sizeof(QueueApply) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
-		(*ids)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "id");
-		(*order_ids)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "order_id");
-		(*remotes)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "remote_order_id");
-		(*failures)[i] = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "failures");
+		QueueApply *one = &(*orders)[i];
+
+		one->id = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "id");
+		one->order_id = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "order_id");
+		one->remote = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "remote_order_id");
+		one->failures = sqlcall_number_of(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, "failures");
 	}
 	return n;
-}
-
-void
-queue_applied(int64 id, const char *outcome, const char *detail, int delay_ms)
-{
-	Datum		values[4];
-
-	values[0] = Int64GetDatum(id);
-	values[1] = CStringGetTextDatum(outcome);
-	values[2] = CStringGetTextDatum(detail);	/* the server's words, not a
-												 * store's */
-	values[3] = sqlcall_due_after(delay_ms);
-	sqlcall_run(&applied, values, NULL);
 }
 
 void

@@ -116,10 +116,21 @@ extern void queue_warn(int64 id, const char *warning);
 extern bool queue_store(int store_id, int generation, const char *condition,
 						const char *detail, int delay_ms);
 
-extern int	queue_unapplied(int at_most, int64 **ids, int **order_ids,
-							int64 **remotes, int **failures);
-extern void queue_applied(int64 id, const char *outcome, const char *detail,
-						  int delay_ms);
+/* A capture whose order is to be set to Captured, and how that went. */
+typedef struct QueueApply
+{
+	int64		id;
+	int			order_id;
+	int64		remote;
+	int			failures;
+	const char *outcome;
+	const char *detail;			/* why not, or NULL: the server's words, not a
+								 * store's */
+	int			delay_ms;		/* until it is tried again */
+} QueueApply;
+
+extern int	queue_unapplied(int at_most, QueueApply **orders);
+extern void queue_applied(const QueueApply *orders, int n);
 
 /* By the system's clock. */
 typedef struct QueueNext

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * queue_settle.c
- *	  The ledger, as the worker sees it: what conversations with stores led to.
+ *	  The ledger, as the worker sees it: what conversations with stores, and
+ *	  updates of Odoo's orders, led to.
  *
  * One statement for all that a round settles, whose elements lie in arrays:
  * calling one a capture costs more than all that it writes.
@@ -28,6 +29,9 @@ static SqlCall settle = SQLCALL("SELECT bcpaid.queue_settle($1, $2, $3, $4, $5, 
 								INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 								TEXTARRAYOID);
 
+static SqlCall applied = SQLCALL("SELECT bcpaid.queue_applied($1, $2, $3, $4)", 4,
+								 INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID);
+
 typedef int64 (*NumberOf) (const void *item, int which);
 typedef const char *(*TextOf) (const void *item, int which);
 
@@ -39,6 +43,8 @@ static int64 attempt_number(const void *item, int which);
 static const char *attempt_text(const void *item, int which);
 static int64 move_number(const void *item, int which);
 static const char *move_text(const void *item, int which);
+static int64 apply_number(const void *item, int which);
+static const char *apply_text(const void *item, int which);
 
 void
 queue_attempt(const QueueAttempt *attempts, int n)
@@ -133,6 +139,28 @@ move_text(const void *item, int which)
 		default:
 			return move->warning;
 	}
+}
+
+void
+queue_applied(const QueueApply *orders, int n)
+{
+	run(&applied, apply_number, apply_text, orders, sizeof(QueueApply), n);
+}
+
+static int64
+apply_number(const void *item, int which)
+{
+	const QueueApply *one = item;
+
+	return which == 0 ? one->id : one->delay_ms;
+}
+
+static const char *
+apply_text(const void *item, int which)
+{
+	const QueueApply *one = item;
+
+	return which == 1 ? one->outcome : one->detail;
 }
 
 /* An argument is an array with one thing of each item, by the argument's place. */

@@ -105,33 +105,44 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION bcpaid.queue_unapplied(integer) IS 'captures whose order is still to be set to Captured';
 
-/* How applying went: done, own (the status is kept by us), locked, gone, elsewhere (linked to another remote order), or failed. */
-CREATE FUNCTION bcpaid.queue_applied(capture bigint, outcome text, detail text, until timestamptz) RETURNS void
+/*
+ * How applying went: done, own (the status is kept by us), locked, gone, elsewhere (linked to another remote order),
+ * no value or failed.  To wait for a lock is no failure.
+ */
+CREATE FUNCTION bcpaid.queue_applied(captures bigint[], outcomes text[], details text[], delays_ms bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF outcome = 'own' THEN
+    WITH o AS MATERIALIZED (
+        SELECT o.*, o.outcome IN ('done', 'own', 'gone', 'elsewhere') AS is_over
+          FROM ROWS FROM (pg_catalog.unnest(captures), pg_catalog.unnest(outcomes), pg_catalog.unnest(details),
+                          pg_catalog.unnest(delays_ms)) AS o (id, outcome, detail, delay_ms)
+    ), own AS (
         INSERT INTO bcpaid.link (order_id, payment_status)
-        SELECT c.order_id, 'Captured' FROM bcpaid.capture c WHERE c.id = queue_applied.capture
-            ON CONFLICT (order_id) DO UPDATE SET payment_status = EXCLUDED.payment_status;
-    END IF;
-    IF outcome = 'elsewhere' THEN
-        PERFORM bcpaid.queue_warn(capture, 'captured, but the order is linked to another remote order now');
-    END IF;
-    IF outcome IN ('done', 'own', 'gone', 'elsewhere') THEN
-        PERFORM bcpaid.queue_move(ARRAY[capture], 'applied',
-                                  CASE outcome WHEN 'gone' THEN 'the order was deleted in Odoo'
-                                               WHEN 'elsewhere' THEN 'the order is linked to another remote order now' ELSE (
-                                      SELECT h.reason FROM bcpaid.history h
-                                       WHERE h.capture_id = capture AND h.state = 'captured'
-                                       ORDER BY h.at DESC LIMIT 1) END,
-                                  NULL, 'worker');
-    ELSE
+        SELECT DISTINCT c.order_id, 'Captured' FROM bcpaid.capture c
+         WHERE c.id = ANY (ARRAY(SELECT o.id FROM o WHERE o.outcome = 'own'))
+            ON CONFLICT (order_id) DO UPDATE SET payment_status = EXCLUDED.payment_status
+    ), moved AS (
         UPDATE bcpaid.capture c
-           SET due = until, reason = detail, failures = c.failures + (outcome <> 'locked')::integer  /* to wait is no failure */
-         WHERE c.id = queue_applied.capture;
-    END IF;
+           SET state = CASE WHEN o.is_over THEN 'applied' ELSE c.state END,
+               changed_at = CASE WHEN o.is_over THEN pg_catalog.clock_timestamp() ELSE c.changed_at END,
+               due = pg_catalog.clock_timestamp() + o.delay_ms * interval '1 ms',
+               failures = c.failures + (o.outcome IN ('no value', 'failed'))::integer,
+               warning = CASE o.outcome WHEN 'elsewhere' THEN 'captured, but the order is linked to another remote order now'
+                                        ELSE c.warning END,
+               reason = CASE WHEN o.outcome = 'gone' THEN 'the order was deleted in Odoo'
+                             WHEN o.outcome = 'elsewhere' THEN 'the order is linked to another remote order now'
+                             WHEN o.is_over THEN (SELECT h.reason FROM bcpaid.history h
+                                                   WHERE h.capture_id = c.id AND h.state = 'captured'
+                                                   ORDER BY h.at DESC LIMIT 1)
+                             ELSE o.detail END
+          FROM o
+         WHERE c.id = ANY (captures) AND c.id = o.id
+        RETURNING c.id, c.state, c.reason, o.is_over
+    )
+    INSERT INTO bcpaid.history (capture_id, state, reason, by)
+    SELECT m.id, m.state, m.reason, 'worker' FROM moved m WHERE m.is_over;
 END $$;
-COMMENT ON FUNCTION bcpaid.queue_applied(bigint, text, text, timestamptz) IS 'write down that the order shows Captured in Odoo, or why not yet';
+COMMENT ON FUNCTION bcpaid.queue_applied(bigint[], text[], text[], bigint[]) IS 'write down which orders show Captured in Odoo, or why not yet';
 
 /* Stores that a person wants to be tested, once. */
 CREATE FUNCTION bcpaid.queue_tests() RETURNS TABLE (store_id integer, store_hash text, token text)
