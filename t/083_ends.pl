@@ -152,8 +152,7 @@ sub is_tried
 # Whoever waits for a row of Odoo's orders for longer than a moment says so in the log; a worker has no name there.
 my $waited = qr/CONTEXT:  while [\w ]+ tuple \S+ in relation "sale_order"/;
 
-# Were these tries failures, two of them would be the end.
-$shop->configure('bcpaid.max_attempts = 2', 'log_lock_waits = on', "deadlock_timeout = '1ms'");
+$shop->configure('log_lock_waits = on', "deadlock_timeout = '1ms'");
 $shop->place($edited, $untouched, @beside);
 $odoo->query_safe("SET lock_timeout = '10ms'");
 $odoo->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
@@ -181,6 +180,28 @@ is(columns($edited, "coalesce(reason, '') || failures"), '0', 'and nothing of it
 edit("the ${_}th time") for 1 .. 20;
 is($shop->sql("SELECT string_agg(name, ', ' ORDER BY id) FROM sale_order WHERE id IN ($edited->{order}, $untouched->{order})"),
 	'the 20th time, try ' . A_MINUTE_OF_TRIES, 'Odoo never waits for us');
+
+# ---- Many orders become free together, and Odoo refuses one of them ----
+
+my ($refused, @free) = map { { name => "free again, $_" } } 1 .. 10;
+$shop->place($refused, @free);
+$shop->odoo(<<"SQL");
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE 'not today'; END \$\$;
+CREATE TRIGGER refuse BEFORE UPDATE OF bcpaid_payment_status ON sale_order FOR EACH ROW WHEN (NEW.id = $refused->{order}) EXECUTE FUNCTION refuse();
+SQL
+$odoo->query_safe('BEGIN');
+edit('held', $_) for $refused, @free;
+$shop->pay_all($refused, @free);
+$shop->wait_for_state($_->{order}, 'captured') for $refused, @free;
+$odoo->query_safe('COMMIT');
+$shop->sql("UPDATE bcpaid.capture SET due = clock_timestamp() WHERE state = 'captured'; SELECT bcpaid.wake()");
+$shop->come_to_their_end(@free);
+$shop->wait_until('one is refused', sub { columns($refused, 'failures') > 0 });
+like(columns($refused, "state || ' ' || failures || ' ' || reason"), qr/^captured 1 Odoo refused the status: .*not today/, 'a refused one is shown, and has failed once, however often its row was held');
+is(columns($refused, "due < clock_timestamp() + 8 * 1.25 * interval '" . $shop->sql('SHOW bcpaid.retry_base') . "'"), 't', 'so it is tried again soon');
+$shop->odoo('DROP TRIGGER refuse ON sale_order');
+$shop->sql("UPDATE bcpaid.capture SET due = clock_timestamp() WHERE state = 'captured'; SELECT bcpaid.wake()");
+$shop->come_to_their_end($refused);
 
 $odoo->quit;
 
