@@ -124,8 +124,7 @@ typedef struct QueueApply
 	int64		remote;
 	int			failures;
 	const char *outcome;
-	const char *detail;			/* why not, or NULL: the server's words, not a
-								 * store's */
+	const char *detail;			/* why not, or NULL */
 	int			delay_ms;		/* until it is tried again */
 } QueueApply;
 

@@ -160,7 +160,9 @@ apply_text(const void *item, int which)
 {
 	const QueueApply *one = item;
 
-	return which == 1 ? one->outcome : one->detail;
+	if (which == 1)
+		return one->outcome;
+	return one->detail == NULL ? NULL : sqlcall_utf8_of(one->detail);	/* the server's words */
 }
 
 /* An argument is an array with one thing of each item, by the argument's place. */
