@@ -183,8 +183,8 @@ PostgreSQL::Test::Utils::append_to_file($update, <<'SQL');
 ALTER TABLE bcpaid.capture ADD COLUMN note text NOT NULL DEFAULT '';
 ALTER TABLE bcpaid.store ADD COLUMN note text;
 DO $$ BEGIN
-    EXECUTE replace(pg_get_functiondef('bcpaid.queue_move(bigint[],text,text,timestamptz,text)'::regprocedure),
-                    'reason = why', 'reason = why, note = ''by the next version''');
+    EXECUTE replace(pg_get_functiondef('bcpaid.queue_applied(bigint[],text[],text[],bigint[])'::regprocedure),
+                    ' due = ', ' note = ''by the next version'', due = ');
 END $$;
 SQL
 in_flight('updated');
