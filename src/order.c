@@ -5,8 +5,9 @@
  *
  * The ledger holds the truth; sale_order only shows it.  So this is a
  * transaction of a few milliseconds, which does not wait for Odoo: if somebody
- * holds a row, it comes again later.  Where one order fails, or takes longer,
- * each has a transaction of its own.
+ * holds a row, it comes again later.  Where one order fails, each has a
+ * transaction of its own.  One that takes long (somebody's trigger) is the last
+ * of its transaction.
  *
  *-------------------------------------------------------------------------
  */
