@@ -6,8 +6,8 @@
  * The ledger holds the truth; sale_order only shows it.  So this is a
  * transaction of a few milliseconds, which does not wait for Odoo: if somebody
  * holds a row, it comes again later.  Where one order fails, each has a
- * transaction of its own.  One that takes long (somebody's trigger) is the last
- * of its transaction.
+ * transaction of its own; where one takes long (somebody's trigger), it soon
+ * has, so that it does not hold the others.
  *
  *-------------------------------------------------------------------------
  */
@@ -47,10 +47,10 @@ bool
 order_apply_due(bool in_haste)
 {
 	static WorkPatience patience;
+	static int	together = 1;
 	TimestampTz until = in_haste ?
 	TimestampTzPlusMilliseconds(clock_now(), HASTE_MS) : DT_NOEND;
 	Orders		due = {0};
-	int			together = TOGETHER_MAX;
 	int			done = 0;
 
 	if (work_try(&patience, "looking for settled captures", find_due, &due) == WORK_FAILED)
@@ -59,9 +59,10 @@ order_apply_due(bool in_haste)
 	while (done < due.n)
 	{
 		Orders		some = {due.orders + done, Min(together, due.n - done)};
+		TimestampTz begun = clock_now();
 
 		CHECK_FOR_INTERRUPTS();
-		if (clock_now() > until)
+		if (begun > until)
 			return true;
 		if (work_run("setting orders to Captured", apply, &some) == WORK_FAILED)
 		{
@@ -74,6 +75,10 @@ order_apply_due(bool in_haste)
 		}
 		stop_point("apply.committed");
 		done += some.n;
+		if (clock_now() > TimestampTzPlusMilliseconds(begun, 2 * TOGETHER_MS))
+			together = 1;
+		else
+			together = Min(2 * together, TOGETHER_MAX);
 	}
 	return due.n == ORDERS_AT_ONCE;
 }
