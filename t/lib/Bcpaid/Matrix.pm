@@ -5,20 +5,16 @@
 # all of them can be at their places when a fault comes, which is a round.  Until
 # the test has looked at the ledger the next worker waits before its first step.
 #
-#     my $matrix = Bcpaid::Matrix->new('name', cells_of(crash_table(), \%places));
+#     my $matrix = Bcpaid::Matrix->new('name', 'lines for postgresql.conf', cells_of(crash_table(), \%places));
 #     $matrix->round(@$_) for $matrix->faults;
 #     $matrix->end;
-#
-# A place is a hash.  `at`: a stop point; `hangs`: a request, and which of that kind (`nth`), and whether the store takes
-# it first (`taken`); `answer`: what the store says to a write that it takes; `session`: the process that stops is the
-# accountant's; `read_back`: while a capture is read back; `then`: where the next worker is to meet the same fault;
-# `by_status`: its store is one whose captures are changes of the order's status.
 
 package Bcpaid::Matrix;
 
 use strict;
 use warnings FATAL => 'all';
 
+use Bcpaid::Cells;
 use Bcpaid::Shop;
 use Bcpaid::Stops;
 use Exporter qw(import);
@@ -28,35 +24,19 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(crash_table cells_of name_of server_is_back);
+our @EXPORT = qw(server_is_back);
+our $SETTLE_S = 0.5;
 
-# README's table, by its first column.
-sub crash_table
-{
-	my ($table) = slurp_file('README.md') =~ /^\| it dies \|[^\n]*\n\|[-|]+\n((?:\|[^\n]*\n)+)/m;
-	return { map { my @cell = /\| (.*?) (?=\|)/g; ($cell[0] => { committed => $cell[1], next => $cell[2], store => $cell[3] }) } split /\n/, $table };
-}
-
-# The places of each row of the table, in a database each.
-sub cells_of
-{
-	my ($table, $places) = @_;
-	my @cells = map { my $row = $_; map { { %$_, row => $row, said => $table->{$row} } } @{ $places->{$row} } } grep { ref $places->{$_} } sort keys %$places;
-
-	$cells[$_]{database} = sprintf 'cell%02d', $_ for 0 .. $#cells;
-	return @cells;
-}
-
-# Databases for the cells are copies of one that has met its store.  Six requests must come to hang before the first of
-# them is given up.
+# Databases for the cells are copies of one that has met its store.  All must hang before the first request is given up.
 sub new
 {
-	my ($class, $name, @cells) = @_;
-	my $shop = Bcpaid::Shop->new($name, conf => <<'CONF');
+	my ($class, $name, $conf, @cells) = @_;
+	my $shop = Bcpaid::Shop->new($name, conf => <<"CONF");
 max_connections = 80
 max_worker_processes = 50
 bcpaid.max_workers = 40
 bcpaid.idle_timeout = 0
+bcpaid.settle_time = '${SETTLE_S}s'
 restart_after_crash = on
 CONF
 	my $self = bless { shop => $shop, stops => Bcpaid::Stops->new($shop), cells => \@cells, number => 2000 }, $class;    # of the last remote order
@@ -65,11 +45,11 @@ CONF
 
 	$shop->wait_for_state($order, 'applied');
 	my $timeout_ms = int(1000 * max(4, 10 * (time - $began)));
-	$self->{silence} = $timeout_ms / 1000 + 0.2;
+	$self->{silence} = $timeout_ms / 1000 + $SETTLE_S;
 	diag "request_timeout = $timeout_ms ms";
 	$shop->wait_until('the first capture is read back', sub { $shop->sql('SELECT read_back FROM bcpaid.store') eq 't' });
 	$shop->wait_until('the worker has left', sub { $shop->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'bcpaid worker'", dbname => 'postgres') eq '0' });
-	$shop->{node}->append_conf('postgresql.conf', "bcpaid.request_timeout = '${timeout_ms}ms'");
+	$shop->{node}->append_conf('postgresql.conf', "bcpaid.request_timeout = '${timeout_ms}ms'\n$conf");
 	$shop->{node}->restart;
 	$shop->sql(join('', map { "CREATE DATABASE $_->{database} TEMPLATE odoo OWNER odoo;\n" } @cells), dbname => 'postgres');
 	# Up to the next checkpoint a crash sets a copied database's sequences back, for what nextval() gave was logged for its template only.
@@ -121,15 +101,22 @@ sub round
 
 	$self->place_orders;
 	$self->bring_to_places;
+	for my $cell (grep { $_->{late} } @cells)
+	{
+		$shop->control('POST', 'release', { fault => $cell->{late} });
+		$shop->control('POST', 'wait', { captures => { store => 'demo', order => $cell->{number} } });
+	}
 	if ($strike)
 	{
 		my @open = $self->strike($fault, $strike, \@struck, [@cells]);
 		$stops->let_go($_->{database}) for grep { !$_->{then} } @open;
-		$self->again($fault, $strike, \@struck, grep { $_->{then} } @open);
+		my @then = grep { $_->{then} } @open;
+		$self->again($fault, $strike, \@struck, @then) if @then;
 	}
 	else
 	{
-		eval { $shop->control('POST', 'disconnect', { all => JSON::PP::true }) };    # this connection, too
+		$shop->control('POST', 'disconnect', { all => JSON::PP::true });
+		$shop->control('POST', 'wait', { held => { at_most => 0 } });
 		$stops->let_go($_->{database}) for @cells;
 	}
 	$shop->control('DELETE', 'faults');
@@ -188,22 +175,59 @@ sub bring_to_places
 
 	for my $cell (@cells)
 	{
-		my %match = (match => { order => $cell->{number}, call => $cell->{hangs} || write_of($cell) });
-		$stops->stop_at($cell->{database}, $cell->{at}) if $cell->{at};
-		$shop->fault(%match, do => 'hang', then => 'answer', taken => $cell->{taken}, after => $cell->{nth} || 0) if $cell->{hangs};
-		$shop->fault(%match, do => 'answer', status => 201, body => $cell->{answer}, taken => JSON::PP::true) if defined $cell->{answer};
+		my $first = $cell->{write} && $shop->fault(match => { order => $cell->{number}, call => write_of($cell) }, %{ $cell->{write} });
+		$cell->{late} = $first && $cell->{write}{do} eq 'late' && $first;
+		$cell->{settled} ? $stops->stop_at($cell->{database}, 'settle.committed') : $self->lay_in_wait($cell);
 		next unless $cell->{session};
 		$cell->{session} = IPC::Run::start([ 'psql', '-Xqd', $shop->{node}->connstr($cell->{database}), '-U', 'odoo', '-c', payment($cell) ],
 			'<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
 	}
-	$self->pay(grep { $_->{at} && !$_->{session} } @cells);
-	$_->{pid} = $stops->wait_for_stop($_->{database}, $_->{at}) for grep { $_->{at} } @cells;
-	$self->pay(@hanging);
-	$shop->control('POST', 'wait', { timeout_ms => 60000, held => scalar @hanging });
+	$self->pay(grep { ($_->{at} || $_->{settled}) && !$_->{session} } @cells);
+	$self->lead(grep { $_->{settled} } @cells);
+	for my $cell (grep { $_->{at} } @cells)
+	{
+		eval { $cell->{pid} = $stops->wait_for_stop($cell->{database}, $cell->{at}); 1 } or die $@, $self->all_of($cell);
+	}
+	$shop->control('POST', 'disconnect', {});
+	$self->pay(grep { !$_->{settled} } @hanging);
+	$stops->let_go($_->{database}) for grep { $_->{settled} } @hanging;
+	$shop->control('POST', 'wait', { timeout_ms => 60000, held => scalar grep { $_->{hangs} || $_->{late} } @cells });
 	my @read_back = grep { $_->{read_back} } @cells;
 	$shop->wait_until('what is read back is applied', sub { !grep { $_ ne 'applied' } values %{ $self->observe(@read_back) } });
 	my %worker = split /[\n|]/, $shop->sql("SELECT datname, pid FROM pg_stat_activity WHERE backend_type = 'bcpaid worker'", dbname => 'postgres');
 	$_->{pid} = $worker{ $_->{database} } for @hanging;
+	return;
+}
+
+# What hangs has a new connection: on one that had served before, libcurl repeats a read that is lost, and says nothing.
+sub lay_in_wait
+{
+	my ($self, $cell) = @_;
+
+	return $self->{stops}->stop_at($cell->{database}, $cell->{at}) if $cell->{at};
+	$self->{shop}->fault(match => { order => $cell->{number}, call => $cell->{hangs} }, do => 'hang', then => 'answer', taken => $cell->{taken}, after => $cell->{nth} || 0);
+	return $self->{shop}->fault(match => { order => $cell->{number}, method => 'GET' }, do => 'pass', headers => { Connection => 'close' }, close => JSON::PP::true, times => 'forever');
+}
+
+# From one conversation that was settled to the next; who is to hang goes on only when the others are at their places.
+# After the write a time in which reads do not count: it is let pass, so that each read from then on does.
+sub lead
+{
+	my ($self, @cells) = @_;
+	my $stops = $self->{stops};
+
+	for (my $step = 1; my @now = grep { $_->{settled} >= $step } @cells; $step++)
+	{
+		my %pid = map { ($_->{database} => $stops->wait_for_stop($_->{database}, "settle.committed, $step")) } @now;
+		my $counts_from = time + $self->{silence};
+		$self->{shop}->wait_until('a read counts', sub { time > $counts_from }) if $step == 1;
+		for my $cell (@now)
+		{
+			my $is_last = $step == $cell->{settled};
+			$is_last ? $self->lay_in_wait($cell) : $stops->stop_at($cell->{database}, 'settle.committed');
+			$stops->let_go($cell->{database}, $pid{ $cell->{database} }) unless $is_last && $cell->{hangs};
+		}
+	}
 	return;
 }
 
@@ -223,30 +247,16 @@ sub strike
 	my $seen = $self->observe(@$cells);
 	for my $cell (@$cells)
 	{
-		my $saw = $seen->{ $cell->{database} };
+		my ($saw, $absent) = split / /, $seen->{ $cell->{database} };
 		my $taken = $shop->captures($cell->{number});
 		my $name = "$fault, " . name_of($cell);
 
 		$cell->{unpaid} = $saw eq 'nothing';
 		ok(says($cell->{said}{committed}, $saw), "$name: committed is $cell->{said}{committed}") or diag "it is: $saw";
+		is($absent || 0, $cell->{absent} || 0, "$name: reads that found nothing");
 		is($taken, $cell->{said}{store} =~ /^captured$/ ? 1 : 0, "$name: at the store") unless $cell->{said}{store} =~ /^captured(?! *$)/;
 	}
 	return @$cells;
-}
-
-sub write_of { return $_[0]{by_status} ? 'order_put' : 'transaction_post' }
-
-sub name_of
-{
-	my ($cell) = @_;
-	return join ' ', grep { defined } $cell->{by_status} && 'by status:', $cell->{at}, $cell->{hangs}, $cell->{taken} && 'taken', $cell->{then} && "then $cell->{then}";
-}
-
-# Among the words in the table's cell: `state`, nothing, candidates?
-sub says
-{
-	my ($text, $word) = @_;
-	return scalar grep { $_ eq $word } $text =~ /`(\w+)`/g, $text =~ /\b(nothing|candidates)\b/g;
 }
 
 # By database: the capture's state, or whether there is a payment at all.
@@ -254,7 +264,7 @@ sub observe
 {
 	my ($self, @cells) = @_;
 	return $self->in_each(\@cells, '', sub { my ($cell) = @_; return <<"SQL" });
-SELECT coalesce((SELECT state FROM bcpaid.capture WHERE remote_order_id = $cell->{number}),
+SELECT coalesce((SELECT state || CASE WHEN absent_reads > 0 THEN ' ' || absent_reads ELSE '' END FROM bcpaid.capture WHERE remote_order_id = $cell->{number}),
     CASE WHEN EXISTS (SELECT FROM bcpaid.candidate) THEN 'candidates'
          WHEN (SELECT payment_state FROM account_move WHERE id = $cell->{invoice}) = 'not_paid' THEN 'nothing' ELSE 'lost' END)
 SQL
@@ -290,25 +300,36 @@ sub come_to_their_end
 	eval {
 		$shop->wait_until('all are applied', sub {
 			$stops->let_go($_->{database}) for @open;
-			my $seen = $self->in_each([@open], '', sub { <<"SQL" });
+			my $seen = $self->in_each([ @open[0 .. 0] ], '', sub { <<"SQL" });    # to ask all at once would keep the machine busy
 SELECT coalesce(max(c.state), 'none') || ' ' || coalesce(max(o.bcpaid_payment_status), 'nothing') || '/' || coalesce(string_agg(h.reason, '; '), '')
   FROM bcpaid.capture c JOIN sale_order o ON o.id = c.order_id LEFT JOIN bcpaid.history h ON h.capture_id = c.id WHERE c.remote_order_id = $_[0]{number}
 SQL
 			$words{$_} = $seen->{$_} for keys %$seen;
-			@open = grep { $seen->{ $_->{database} } !~ m{^applied Captured/} } @open;
+			shift @open if $words{ $open[0]{database} } =~ m{^applied Captured/};
 			!@open });
 		1;
-	} or diag $@, explain($self->in_each([@open], '', "SELECT * FROM bcpaid.capture; SELECT * FROM bcpaid.history; SELECT now(), pid, state, query_start, query FROM pg_stat_activity WHERE backend_type LIKE 'bcpaid%'"));
+	} or diag $@, $self->all_of(@open);
 	for my $cell (@{ $self->{cells} })
 	{
 		my $name = "$fault, " . name_of($cell);
 
 		like($words{ $cell->{database} }, qr{^applied Captured/}, "$name: Captured in Odoo");
 		is($shop->captures($cell->{number}), 1, "$name: captured once");
+		was_lost($self, $name, $cell) if $cell->{hangs} && $fault eq 'lost connection';
 		next if $fault eq 'lost connection';
 		like($words{ $cell->{database} }, qr/\Q$_\E/, "$name: $_") for $cell->{said}{next} =~ /"([^"]+)"/g;
 	}
 	return;
+}
+
+# For whom a test has failed.
+sub all_of
+{
+	my ($self, @cells) = @_;
+	return explain($self->in_each(\@cells, '', <<'SQL'));
+SELECT * FROM bcpaid.capture; SELECT * FROM bcpaid.history; SELECT * FROM bcpaid.attempt;
+SELECT now(), pid, state, query_start, query FROM pg_stat_activity WHERE backend_type LIKE 'bcpaid%'
+SQL
 }
 
 # A request of the server that died may still be on its way: none is sent for a time.
