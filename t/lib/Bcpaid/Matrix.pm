@@ -124,7 +124,8 @@ sub round
 	$_->{session}->finish for grep { ref $_->{session} } @cells;
 	$self->pay(grep { $_->{unpaid} } @cells);
 	$self->come_to_their_end($fault);
-	$self->is_silent($fault, $log, @struck) if $fault =~ /kill|immediate/;
+	$self->{began_anew} = $fault =~ /kill|immediate/ ? $struck[-1] : 0;    # the server
+	$self->is_silent($fault, $log, @struck) if $self->{began_anew};
 	return;
 }
 
