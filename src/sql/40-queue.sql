@@ -285,14 +285,15 @@ COMMENT ON FUNCTION bcpaid.queue_move(bigint[], text, text, timestamptz, text) I
 
 /*
  * What a worker left that died: a claim was only a claim; an intent may have
- * been sent, and must be looked for.
+ * been sent, and must be looked for.  When it was sent nobody knows, for the
+ * worker may have stood still between intent and write: at the latest just now.
  */
 CREATE FUNCTION bcpaid.queue_recover(silence interval) RETURNS void
 LANGUAGE sql AS $$
     SELECT bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture WHERE state = 'claimed'),
                              'queued', 'the worker ended before it sent anything', NULL, 'worker');
-    SELECT bcpaid.queue_move(ARRAY[id], 'unknown', 'the worker ended while it was sending',
-                             GREATEST(sent_at + silence, pg_catalog.clock_timestamp()), 'worker')
+    UPDATE bcpaid.capture SET sent_at = pg_catalog.clock_timestamp() WHERE state = 'sending';
+    SELECT bcpaid.queue_move(ARRAY[id], 'unknown', 'the worker ended while it was sending', sent_at + silence, 'worker')
       FROM bcpaid.capture WHERE state = 'sending';
 $$;
 COMMENT ON FUNCTION bcpaid.queue_recover(interval) IS 'take up what an earlier worker left';

@@ -21,6 +21,9 @@ COMMENT ON FUNCTION bcpaid.queue_attempt(bigint[], text[], bigint[], bigint[], b
  * texts are none.  Flags: 1 it failed, 2 a read did not find it, 4 the store
  * said yes.  Returns those that were moved: a person may have moved others
  * meanwhile.
+ *
+ * A write whose outcome is not known counts from now: its request left after
+ * the intent's commit, which may have waited for a standby.
  */
 CREATE FUNCTION bcpaid.queue_settle(captures bigint[], from_states text[], to_states text[], whys text[],
                                     delays_ms bigint[], flags bigint[], amounts text[], currencies text[],
@@ -36,6 +39,8 @@ BEGIN
                           ELSE pg_catalog.clock_timestamp() + m.delay_ms * interval '1 millisecond' END,
                taken_back_at = CASE WHEN m.to_state IN ('unknown', 'captured') THEN c.taken_back_at END,
                changed_at = pg_catalog.clock_timestamp(),
+               sent_at = CASE WHEN m.from_state = 'sending' AND m.to_state = 'unknown' THEN pg_catalog.clock_timestamp()
+                              ELSE c.sent_at END,
                failures = CASE WHEN m.flags & 1 <> 0 THEN c.failures + 1
                                WHEN m.to_state IN ('waiting', 'unknown') THEN c.failures ELSE 0 END,
                absent_reads = CASE WHEN m.flags & 2 <> 0 THEN c.absent_reads + 1 ELSE 0 END,
