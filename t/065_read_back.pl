@@ -1,5 +1,6 @@
 # Goal: whatever a store does when its first capture is read back, the capture stays done, the store is neither stopped nor
-# kept waiting but where it asks for it, and the store's next capture is read back in its place; what was told is kept.
+# kept waiting but where it asks for it, and the store's next capture is read back in its place; what was told is kept.  Where
+# the capture is not known to be done until it is read, a bad certificate stops the store, and what is read later settles it.
 
 use strict;
 use warnings FATAL => 'all';
@@ -128,6 +129,47 @@ SQL
 
 sub writes { my ($cell) = @_; return $shop->control('GET', "requests?order=$cell->{number}&method=POST")->{count} }
 sub story { my ($cell) = @_; return join ' ', map { $_->{method} } @{ $shop->control('GET', "requests?order=$cell->{number}")->{requests} } }
+
+# ---- a certificate that is bad by then ----
+
+# The write was answered, with our marker or without (unshown).
+my $port = $shop->control('POST', 'door', { open => JSON::PP::true })->{port};
+$shop->configure("bcpaid.allowed_hosts = 'localhost:$port'");
+my %certificate = ('unknown-ca' => qr/unable to get local issuer/, 'expired' => qr/certificate has expired/, 'wrong-host' => qr/no alternative certificate subject name/);
+for my $kind (sort keys %certificate)
+{
+	my ($order, $list, $unshown) = my @of = map { { answer => "certificate $kind", call => $_, seen => '-', name => "certificate $kind: $_", store => $shop->another_store("cell" . ++$n) } } qw(order list unshown);
+	my $why = $said{"certificate $kind"} = qr/^the store cannot be asked: SSL.*$certificate{$kind}/;
+
+	$shop->place(@of);
+	$shop->fault(match => { order => $order->{number}, method => 'POST' }, do => 'hang', then => 'answer');
+	$shop->fault(match => { order => $unshown->{number}, method => 'POST' }, do => 'answer', status => 201, body => '', taken => JSON::PP::true);
+	$shop->fault(match => { order => $_->{number}, method => 'GET', path => '/v2/orders/' }, after => 1, do => 'hang', then => 'answer') for $list, $unshown;
+	$shop->pay_all(@of);
+	$shop->control('POST', 'wait', { held => 3, timeout_ms => 60000 });
+	show_certificate($kind);
+	my ($asked) = ($shop->control('GET', 'requests')->{last}, $shop->control('POST', 'release', {}));
+	$shop->come_to_their_end($order, $list);
+	no_worker();
+	came_out($_) for $order, $list;
+	my ($state, $reason, $stopped, $count) = row($unshown, "c.state, c.reason, coalesce(s.stopped_reason, ''), (SELECT count(*) FROM bcpaid.attempt WHERE capture_id = c.id AND purpose = 'read back')");
+	is("$state, writes " . writes($unshown) . ", reads $count", 'unknown, writes 1, reads 1', "$unshown->{name}: nobody knows what was done");
+	like($_, $why, "$unshown->{name}: the store is stopped, and it is said why") for $reason, $stopped;
+	is($shop->control('GET', 'requests')->{last}, $asked, "certificate $kind: not a request arrived");
+
+	show_certificate('good');
+	$shop->odoo("SELECT bcpaid.resume($unshown->{store}[0])");
+	$shop->come_to_their_end($unshown);
+	push @cells, @of;
+}
+
+# Who was connected before has to come again.
+sub show_certificate
+{
+	my ($kind) = @_;
+	$shop->control('POST', 'cert', { cert => $kind });
+	return map { $shop->control('POST', 'door', { open => $_ }) } JSON::PP::false, JSON::PP::true;
+}
 
 # ---- one that hangs is in nobody's way, and one of a store at a time tells ----
 
