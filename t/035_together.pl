@@ -15,8 +15,8 @@ use constant AT_MOST => 32;
 # With script/check's tools fewer go into the time that a transaction takes up more in.
 use constant MANY => $ENV{BCPAID_SLOWER} ? 4 : AT_MOST;
 
-# One worker for all, which knows how many it took last.
-my $shop = Bcpaid::Shop->new('together', conf => "autovacuum = off\nbcpaid.idle_timeout = '10min'\n");
+# One worker for all, which knows how many it took last; what is refused is not tried again before we have looked.
+my $shop = Bcpaid::Shop->new('together', conf => "autovacuum = off\nbcpaid.idle_timeout = '10min'\nbcpaid.retry_base = '1h'\nbcpaid.retry_cap = '1h'\n");
 my $worker = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'bcpaid worker'};
 my @orders = map { { name => "order $_", nowhere => 1 } } 0 .. 99;
 my $middle = 50;
