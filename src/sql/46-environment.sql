@@ -119,22 +119,9 @@ END $$;
 COMMENT ON FUNCTION bcpaid.confirm_environment() IS
     'let this restored, copied or moved database send; SQLSTATE 55000 if it is neutralised, 42501 if not called by the owner of sale_order';
 
-/*
- * The ledger is written by us alone once the environment is confirmed: until
- * then a restore, which runs as Odoo's role, must be able to load it.  What is
- * in no backup nobody else ever writes: members of pg_write_all_data could.
- */
+/* Until then a restore, which runs as Odoo's role, loads them (src/guard.c). */
 CREATE FUNCTION bcpaid.guard() RETURNS trigger
-LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
-        OR TG_TABLE_NAME NOT IN ('progress', 'environment') AND NOT EXISTS (SELECT FROM bcpaid.environment) THEN
-        RETURN NULL;
-    END IF;
-    RAISE EXCEPTION 'table bcpaid.% is written by bcpaid only', TG_TABLE_NAME
-        USING ERRCODE = 'insufficient_privilege',
-              HINT = 'Use bcpaid_mark(), bcpaid.retry(), bcpaid.settle_by_hand() and their kin.';
-END $$;
+    AS 'MODULE_PATHNAME', 'bcpaid_guard' LANGUAGE C;
 COMMENT ON FUNCTION bcpaid.guard() IS 'trigger: nobody but bcpaid writes its tables once the environment is confirmed';
 
 DO $$
