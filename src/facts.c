@@ -23,6 +23,7 @@ PG_FUNCTION_INFO_V1(bcpaid_judge);
 PG_FUNCTION_INFO_V1(bcpaid_resolve);
 PG_FUNCTION_INFO_V1(bcpaid_unswept);
 PG_FUNCTION_INFO_V1(bcpaid_connector_token);
+PG_FUNCTION_INFO_V1(bcpaid_judging_problem);
 
 /* bcpaid.judge(int[]): every fact, for our own SQL; granted to nobody. */
 Datum
@@ -87,4 +88,22 @@ bcpaid_connector_token(PG_FUNCTION_ARGS)
 	if (token == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(token));
+}
+
+/* bcpaid.judging_problem(): why nothing can be judged here, NULL if it can; asked in each round. */
+Datum
+bcpaid_judging_problem(PG_FUNCTION_ARGS)
+{
+	const char *missing = attachment_missing_column();
+	const char *problem = NULL;
+
+	if (!attachment_exists())
+		problem = "bcpaid is not attached: run SELECT bcpaid.attach()";
+	else if (missing != NULL)
+		problem = psprintf("column %s is gone from Odoo: run SELECT bcpaid.attach() again", missing);
+	else if (odoo_owner_is_too_mighty(attachment_owner()))
+		problem = "sale_order belongs to a superuser, and this database does not: give it to the role that Odoo works as";
+	if (problem == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(problem));
 }

@@ -46,6 +46,9 @@ typedef void (*OdooRow) (HeapTuple row, TupleDesc desc, void *arg);
 extern void odoo_query_text(const char *query, int nargs, Datum *values,
 							const char *nulls, OdooRow row, void *arg);
 
+/* A superuser, in a database that belongs to none: nothing is run as that one. */
+extern bool odoo_owner_is_too_mighty(Oid owner);
+
 /* Run `work` so that no error of its own comes out: false if it failed. */
 typedef void (*OdooWork) (void *arg);
 extern bool odoo_try(OdooWork work, void *arg);

@@ -98,6 +98,10 @@ CREATE FUNCTION bcpaid.missing_column() RETURNS text
     AS 'MODULE_PATHNAME', 'bcpaid_missing_column' LANGUAGE C STABLE;
 COMMENT ON FUNCTION bcpaid.missing_column() IS 'the first column that the attached profile needs and Odoo no longer has';
 
+CREATE FUNCTION bcpaid.judging_problem() RETURNS text
+    AS 'MODULE_PATHNAME', 'bcpaid_judging_problem' LANGUAGE C STABLE;
+COMMENT ON FUNCTION bcpaid.judging_problem() IS 'why orders cannot be judged in this database, NULL if they can';
+
 CREATE FUNCTION bcpaid.marker(store_hash text, remote_order_id bigint) RETURNS text
     AS 'MODULE_PATHNAME', 'bcpaid_marker' LANGUAGE C IMMUTABLE STRICT;
 COMMENT ON FUNCTION bcpaid.marker(text, bigint) IS 'the text that identifies our capture of a remote order at its store';

@@ -40,29 +40,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION bcpaid.fingerprint() IS 'what tells this database from a copy of it';
 
-/* Why orders cannot be judged here; NULL if they can. */
-CREATE FUNCTION bcpaid.judging_problem() RETURNS text
-LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    missing text;
-BEGIN
-    IF NOT EXISTS (SELECT FROM bcpaid.attachment) THEN
-        RETURN 'bcpaid is not attached: run SELECT bcpaid.attach()';
-    END IF;
-    missing := bcpaid.missing_column();
-    IF missing IS NOT NULL THEN
-        RETURN pg_catalog.format('column %s is gone from Odoo: run SELECT bcpaid.attach() again', missing);
-    END IF;
-    IF (SELECT r.rolsuper FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
-         WHERE c.oid = bcpaid.odoo_table())
-        AND NOT (SELECT r.rolsuper FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
-                  WHERE d.datname = pg_catalog.current_database()) THEN
-        RETURN 'sale_order belongs to a superuser, and this database does not: give it to the role that Odoo works as';
-    END IF;
-    RETURN NULL;
-END $$;
-COMMENT ON FUNCTION bcpaid.judging_problem() IS 'why orders cannot be judged in this database, NULL if they can';
-
 /* Why nothing may be sent from here; NULL if it may. */
 CREATE FUNCTION bcpaid.environment_problem() RETURNS text
 LANGUAGE plpgsql STABLE AS $$
