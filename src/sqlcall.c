@@ -7,19 +7,26 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/string.h"
 #include "mb/pg_wchar.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/timestamp.h"
 
 #include "elevate.h"
 #include "sqlcall.h"
 #include "work.h"
 
+static BlockNumber planned_for = 0; /* blocks of the ledger */
+
 /* prototypes of private functions */
+static void plan_for_more(Oid schema);
 static char *convert(const char *text, int from, int to);
 
 void
@@ -29,6 +36,7 @@ sqlcall_run(SqlCall *which, Datum *values, const char *nulls)
 	int			result;
 
 	elevate_up(&elevation);
+	plan_for_more(RelationGetNamespace(elevation.ours));
 	if (which->plan == NULL)
 	{
 		SPIPlanPtr	plan = SPI_prepare(which->text, which->nargs, which->types);
@@ -42,6 +50,24 @@ sqlcall_run(SqlCall *which, Datum *values, const char *nulls)
 		elog(ERROR, "could not run \"%s\": %s", which->text,
 			 SPI_result_code_string(result));
 	elevate_end(&elevation);
+}
+
+/*
+ * Plans for a small ledger go through all of a large one, and autovacuum, whose
+ * ANALYZE would end them, is late in a burst: so make new ones each time it has
+ * doubled.
+ */
+static void
+plan_for_more(Oid schema)
+{
+	Relation	ledger = table_open(get_relname_relid("capture", schema), AccessShareLock);
+	BlockNumber blocks = RelationGetNumberOfBlocks(ledger);
+
+	table_close(ledger, NoLock);
+	if (blocks <= 2 * planned_for)
+		return;
+	planned_for = blocks;
+	ResetPlanCache();
 }
 
 Datum
