@@ -280,10 +280,11 @@ finish(BcConversation *c)
 	SetLatch(MyLatch);
 }
 
-int
-bigcommerce_capacity(void)
+void
+bigcommerce_load(int *capacity, int64 *idle_us)
 {
-	return http_capacity();
+	*capacity = http_capacity();
+	*idle_us = http_idle_us();
 }
 
 void

@@ -41,7 +41,7 @@ claim_due(void)
 	ClaimWork	work = {0};
 
 	if (job_room() == 0)
-		return DT_NOEND;
+		return job_room_at();
 	/* Cut short, the claims are committed here all the same. */
 	if (work_try(&patience, "claiming captures", claim_some, &work) == WORK_FAILED)
 		return patience.not_before;

@@ -57,8 +57,9 @@ extern void job_was_read_back(int store_id);
 /* A conversation that ended before it began. */
 extern void job_end(Job *job, BcVerdict verdict, const char *reason);
 
-/* How many more may be made now. */
+/* How many more may be made now; if none, when more might without one's end. */
 extern int	job_room(void);
+extern TimestampTz job_room_at(void);
 
 /* Have what was begun leave now: what the round does next takes longer. */
 extern void job_push(void);
