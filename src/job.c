@@ -170,7 +170,7 @@ job_room(void)
 
 /*
  * More than keep us busy would wait for us, not for stores: on two processors
- * a capture took a quarter more time where 800 were under way than where 250
+ * a capture took a quarter more time where 800 were under way than where 256
  * were.  So more only if a quarter of our time is spent waiting for stores.
  */
 static void
