@@ -48,6 +48,8 @@ typedef struct Attachment
 	Oid			table;			/* bcpaid.attachment, whose invalidation ends
 								 * it all */
 	bool		is_complete;	/* no error came in between */
+	bool		may_be_old;		/* read in parallel mode, by the snapshot that
+								 * was there */
 	bool		attached;
 	char	   *odoo_schema;
 	char	   *text[ODOO_QUERIES];
@@ -103,7 +105,8 @@ load(void)
 	Oid			schema;
 	Elevation	elevation;
 
-	if (cache_is_valid && cached.is_complete)
+	if (cache_is_valid && cached.is_complete &&
+		(!cached.may_be_old || IsInParallelMode()))
 		return;
 	if (!callback_registered)
 	{
@@ -141,6 +144,7 @@ load(void)
 	SPI_finish();
 	if (!IsInParallelMode())
 		PopActiveSnapshot();
+	cached.may_be_old = IsInParallelMode();
 	cached.is_complete = true;
 }
 

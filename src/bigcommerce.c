@@ -280,11 +280,10 @@ finish(BcConversation *c)
 	SetLatch(MyLatch);
 }
 
-void
-bigcommerce_load(int *capacity, int64 *idle_us)
+int
+bigcommerce_capacity(void)
 {
-	*capacity = http_capacity();
-	*idle_us = http_idle_us();
+	return http_capacity();
 }
 
 void

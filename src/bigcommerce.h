@@ -140,7 +140,7 @@ extern BcConversation *bigcommerce_start(BcPurpose purpose, const BcStore *store
 										 void *tag);
 
 /* So many conversations may go on at a time. */
-extern void bigcommerce_load(int *capacity, int64 *idle_us);
+extern int	bigcommerce_capacity(void);
 
 /* Send what was started; otherwise it leaves with the next http_wait(). */
 extern void bigcommerce_push(void);

@@ -48,7 +48,8 @@ static TimestampTz look_again_at = DT_NOEND;	/* for candidates that were
 static TimestampTz ask_at = 0;	/* see ASK_MS */
 static TimestampTz claim_at = 0;	/* when something may be claimed, and */
 static TimestampTz apply_at = 0;	/* applied; 0: now, or not known */
-static TimestampTz claim_again_at = DT_NOEND;	/* for a claim that failed */
+static TimestampTz claim_again_at = DT_NOEND;	/* for a claim that failed, or
+												 * had no room */
 static WorkPatience judging;
 static WorkPatience sweeping;
 static int64 clock_seen = 0;	/* clock_offset(), as last acted upon */
@@ -171,7 +172,9 @@ next_round(void)
 	 * Written before the clock was set or after: the earlier of both, and the
 	 * next round knows better.
 	 */
-	claim_at = Min(clock_of(next.due, offset), claim_again_at);
+	claim_at = clock_of(next.due, offset);
+	if (claim_at < claim_again_at && claim_again_at != DT_NOEND)
+		claim_at = claim_again_at;
 	apply_at = clock_of(next.apply, offset);
 	sweep_is_due = next.sweep;
 

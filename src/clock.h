@@ -14,6 +14,8 @@
 #ifndef BCPAID_CLOCK_H
 #define BCPAID_CLOCK_H
 
+#include <time.h>
+
 #include "portability/instr_time.h"
 #include "utils/timestamp.h"
 
@@ -41,6 +43,16 @@ clock_offset(void)
 		offset = GetCurrentTimestamp() - before;
 	} while (clock_now() - before > CLOCK_SET_US / 10); /* held up in between */
 	return offset;
+}
+
+/* What this process has taken of the processors. */
+static inline int64
+clock_cpu_us(void)
+{
+	struct timespec taken;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &taken);
+	return (int64) taken.tv_sec * USECS_PER_SEC + taken.tv_nsec / 1000;
 }
 
 /* A time from a table, by this clock, when the other one was so far ahead. */

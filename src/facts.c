@@ -94,12 +94,12 @@ bcpaid_connector_token(PG_FUNCTION_ARGS)
 Datum
 bcpaid_judging_problem(PG_FUNCTION_ARGS)
 {
-	const char *missing = attachment_missing_column();
 	const char *problem = NULL;
+	const char *missing;
 
 	if (!attachment_exists())
 		problem = "bcpaid is not attached: run SELECT bcpaid.attach()";
-	else if (missing != NULL)
+	else if ((missing = attachment_missing_column()) != NULL)
 		problem = psprintf("column %s is gone from Odoo: run SELECT bcpaid.attach() again", missing);
 	else if (odoo_owner_is_too_mighty(attachment_owner()))
 		problem = "sale_order belongs to a superuser, and this database does not: give it to the role that Odoo works as";

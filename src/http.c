@@ -127,12 +127,6 @@ http_capacity(void)
 	return multi_capacity();
 }
 
-int64
-http_idle_us(void)
-{
-	return multi_idle_us();
-}
-
 /* Hand to libcurl whatever waited for an address, once it is known. */
 static void
 run_waiting(void)

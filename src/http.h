@@ -63,9 +63,6 @@ extern int	http_in_flight(void);
 extern int	http_capacity(void);	/* how many may be, for the files that
 									 * this process may open */
 
-/* So long http_wait() has had nothing to do, since the start. */
-extern int64 http_idle_us(void);
-
 /*
  * Wait until a socket is ready, the latch is set or the time is up, and run
  * what is ready.  Returns true if the latch was set (and resets it).  A flag

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "storage/fd.h"
 
 #include "compat.h"
@@ -39,7 +38,6 @@ static int	sockets = -1;		/* epoll descriptor: libcurl's and the
 static int	resolver_fd;
 static bool timer_on;
 static int64 timer_ms;			/* when libcurl wants to be called */
-static int64 idle_us = 0;
 
 /* prototypes of private functions */
 static void make_handle(void);
@@ -124,12 +122,6 @@ int
 multi_capacity(void)
 {
 	return capacity;
-}
-
-int64
-multi_idle_us(void)
-{
-	return idle_us;
 }
 
 /* WL_EXIT_ON_PM_DEATH: a worker without its postmaster must not write to a store. */
@@ -225,17 +217,11 @@ multi_wait(long timeout_ms, bool *resolved)
 {
 	WaitEvent	events[3];
 	bool		latch_set = false;
-	instr_time	before;
-	instr_time	after;
 	int			n;
 	int			i;
 
 	*resolved = false;
-	INSTR_TIME_SET_CURRENT(before);
 	n = WaitEventSetWait(wait_set, sleep_time(timeout_ms), events, lengthof(events), wait_event);
-	INSTR_TIME_SET_CURRENT(after);
-	INSTR_TIME_SUBTRACT(after, before);
-	idle_us += INSTR_TIME_GET_MICROSEC(after);
 	for (i = 0; i < n; i++)
 	{
 		if (events[i].events & WL_LATCH_SET)

@@ -19,9 +19,6 @@ extern void multi_shutdown(void);	/* after the last transfer was removed */
 /* So many transfers may be in flight. */
 extern int	multi_capacity(void);
 
-/* So long multi_wait() has slept, since the start. */
-extern int64 multi_idle_us(void);
-
 /* Let libcurl begin what was added, without waiting for anything. */
 extern void multi_push(void);
 

@@ -20,9 +20,8 @@
 #define WINDOW_US		20000
 
 static int	limit = BUSY_MAX;
-static int	capacity = 0;
 static TimestampTz window_since = 0;
-static int64 window_idle_us = 0;	/* all that was idle before it */
+static int64 window_cpu_us = 0; /* of this process, when it began */
 
 dlist_head	job_list = DLIST_STATIC_INIT(job_list);
 int			job_count = 0;
@@ -165,36 +164,37 @@ int
 job_room(void)
 {
 	adapt_limit();
-	return Max(Min(limit, capacity) - job_count, 0);
+	return Max(Min(limit, bigcommerce_capacity()) - job_count, 0);
 }
 
 /*
  * More than keep us busy would wait for us, not for stores: on two processors
  * a capture took a quarter more time where 800 were under way than where 256
- * were.  So more only if a quarter of our time is spent waiting for stores.
+ * were.  So more only while a quarter of our time goes by in waiting, for
+ * stores or for the disk.
  */
 static void
 adapt_limit(void)
 {
 	TimestampTz now = clock_now();
-	int64		idle_us;
+	int64		passed_us = now - window_since;
+	int64		cpu_us;
 
-	bigcommerce_load(&capacity, &idle_us);
-	if (job_count < BUSY_MAX / 2)
-		limit = BUSY_MAX;
-	if (now < window_since + WINDOW_US)
+	if (passed_us < WINDOW_US)
 		return;
-	if (job_count >= limit && limit < capacity &&
-		idle_us - window_idle_us >= (now - window_since) / 4)
+	cpu_us = clock_cpu_us();
+	if ((cpu_us - window_cpu_us) * 4 > passed_us * 3)
+		limit = Max(limit - limit / 5, BUSY_MAX);
+	else if (job_count >= limit && limit < bigcommerce_capacity())
 		limit += limit / 4;
 	window_since = now;
-	window_idle_us = idle_us;
+	window_cpu_us = cpu_us;
 }
 
 TimestampTz
 job_room_at(void)
 {
-	return limit < capacity ? window_since + WINDOW_US : DT_NOEND;
+	return limit < bigcommerce_capacity() ? window_since + WINDOW_US : DT_NOEND;
 }
 
 void

@@ -46,14 +46,8 @@ static const struct
 	[ODOO_TOKEN] = {"token", {INT4OID}, {TEXTOID}},
 };
 
-/* Of odoo_query_text(). */
-static SPIPlanPtr last_plan = NULL;
-static int	last_nargs;
-static char last_text[200];
-
 /* prototypes of private functions */
-static SPIPlanPtr last_plan_if(const char *query, int nargs);
-static SPIPlanPtr plan_text(const char *query, int nargs);
+static SPIPlanPtr plan_text(const char *query, int nargs, bool keep);
 static Oid	owner_or_error(void);
 static Oid	owner_of_database(void);
 
@@ -176,14 +170,12 @@ odoo_query_text(const char *query, int nargs, Datum *values,
 {
 	Elevation	elevation;
 	Oid			owner = owner_or_error();
-	SPIPlanPtr	plan = last_plan_if(query, nargs);
+	bool		is_below = InSecurityRestrictedOperation();
 	int			result;
 
 	elevate_down(&elevation, owner);
 	elevate_set("jit", "off");
-	if (plan == NULL)
-		plan = plan_text(query, nargs);
-	result = SPI_execute_plan(plan, values, nulls, false, 0);
+	result = SPI_execute_plan(plan_text(query, nargs, !is_below), values, nulls, false, 0);
 	if (result < 0)
 		elog(ERROR, "could not run a query as Odoo's owner: %s",
 			 SPI_result_code_string(result));
@@ -193,37 +185,33 @@ odoo_query_text(const char *query, int nargs, Datum *values,
 }
 
 /*
- * The worker asks where it is in each round, always with the same text.  A
- * plan that may be running, for one who asks us from below, is left behind.
+ * The worker asks where it is in each round, always with the same text: the
+ * last plan is kept.  Not for who asks us from below, while it may be running.
  */
 static SPIPlanPtr
-last_plan_if(const char *query, int nargs)
+plan_text(const char *query, int nargs, bool keep)
 {
-	SPIPlanPtr	last = last_plan;
-
-	if (last != NULL && last_nargs == nargs && strcmp(last_text, query) == 0)
-		return last;
-	last_plan = NULL;
-	if (last != NULL && !InSecurityRestrictedOperation())
-		SPI_freeplan(last);
-	return NULL;
-}
-
-static SPIPlanPtr
-plan_text(const char *query, int nargs)
-{
-	Oid		   *types = palloc(sizeof(Oid) * Max(nargs, 1));
+	static SPIPlanPtr last = NULL;
+	static int	last_nargs;
+	static char last_text[200];
+	Oid		   *types;
 	SPIPlanPtr	plan;
 
+	if (keep && last != NULL && last_nargs == nargs && strcmp(last_text, query) == 0)
+		return last;
+
+	types = palloc(sizeof(Oid) * Max(nargs, 1));
 	for (int i = 0; i < nargs; i++)
 		types[i] = TEXTOID;
 	plan = SPI_prepare(query, nargs, types);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare a query as Odoo's owner: %s",
 			 SPI_result_code_string(SPI_result));
-	if (strlen(query) < sizeof(last_text) && SPI_keepplan(plan) == 0)
+	if (keep && strlen(query) < sizeof(last_text) && SPI_keepplan(plan) == 0)
 	{
-		last_plan = plan;
+		if (last != NULL)
+			SPI_freeplan(last);
+		last = plan;
 		last_nargs = nargs;
 		strcpy(last_text, query);
 	}

@@ -64,7 +64,7 @@ plan_for_more(Oid schema)
 	BlockNumber blocks = RelationGetNumberOfBlocks(ledger);
 
 	table_close(ledger, NoLock);
-	if (blocks <= 2 * planned_for)
+	if (blocks <= 2 * planned_for && blocks >= planned_for / 2)
 		return;
 	planned_for = blocks;
 	ResetPlanCache();

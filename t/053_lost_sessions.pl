@@ -82,7 +82,7 @@ sub bring
 		'<', \$input, '>', '/dev/null', '2>', '/dev/null');
 	$case->{client}->pump while length $input;
 	$shop->wait_until("$case->{name}: it is there", sub {
-		$case->{pid} = $session->('pid');
+		$case->{pid} = $session->('pid') or return 0;
 		return scalar grep { $_ eq $case->{pid} } $stops->all_stopped('odoo') if $case->{at};
 		return $session->("state || ' ' || wait_event_type") eq $case->{now} && $session->('query') =~ /^\Q$case->{last}\E/ });
 	return;

@@ -126,6 +126,23 @@ for my $number (504, 505)
 	is($shop->captures($number), 1, 'sent again, once');
 }
 
+# Set back between two reads that find nothing, by less than the first one was late: they are not settle_time apart.
+$shop->fault(do => 'drop', match => { order => 510, method => 'POST' });
+$lost = $shop->paid_order(10, 510);
+$shop->wait_for_state($lost, 'unknown');
+$shop->sql('SELECT bcpaid.pause(1)');
+$since = time;
+$shop->wait_until('a read is late', sub { time > $since + $request_timeout + $settle_time + 3 });
+$shop->sql('SELECT bcpaid.resume(1)');
+$shop->wait_until('one read found nothing', sub { $shop->sql("SELECT absent_reads FROM bcpaid.capture WHERE order_id = $lost") eq '1' });
+set_clock(-2);
+$since = time;
+$shop->sql('SELECT bcpaid.wake()');
+$shop->wait_for_state($lost, 'applied');
+my (undef, $again) = map { $_->{at} } @{ $shop->control('GET', 'requests?order=510&method=POST')->{requests} };
+cmp_ok($again - $since, '>', $settle_time, 'set back between two reads: the second write comes after two that agree, settle_time apart');
+is($shop->captures(510), 1, 'sent again, once');
+
 # ---- set forward: a write that is still on its way is not sent again ----
 
 # Taken by the store so late that reads which count too early would both miss it.

@@ -302,7 +302,8 @@ COMMENT ON FUNCTION bcpaid.queue_recover(interval) IS 'take up what an earlier w
  * Set back by an hour, the clock would make what is due now wait for an hour.
  * Whatever changed in the future tells: it is due at once.  A store whose pause
  * was told by an answer from the future may be asked, also if nothing waits
- * yet.  A write from the future was made just now, for all that we know.
+ * yet.  A write from the future was made just now, for all that we know, and
+ * two reads that agree are not settle_time apart: it takes two more.
  * Returns how many captures would have waited.
  */
 CREATE FUNCTION bcpaid.queue_mend_times() RETURNS integer
@@ -326,7 +327,7 @@ LANGUAGE sql AS $$
                         WHERE c.store_id = s.id AND a.at > pg_catalog.clock_timestamp() AND a.at <= s.retry_at)
     ), mended AS (
         UPDATE bcpaid.capture c
-           SET due = pg_catalog.clock_timestamp(), changed_at = pg_catalog.clock_timestamp(),
+           SET due = pg_catalog.clock_timestamp(), changed_at = pg_catalog.clock_timestamp(), absent_reads = 0,
                sent_at = CASE WHEN c.sent_at > pg_catalog.clock_timestamp() THEN pg_catalog.clock_timestamp() ELSE c.sent_at END
          WHERE c.id IN (SELECT l.id FROM late l UNION ALL SELECT u.id FROM unapplied u)
         RETURNING 1

@@ -11,7 +11,7 @@ Capture = collections.namedtuple("Capture", "id store remote order state reason 
 
 JOURNAL = """SELECT token, order_id, fact, value, extract(epoch FROM pg_xact_commit_timestamp(xmin)) FROM soak.journal
               ORDER BY token"""
-CAPTURES = """SELECT id, store_hash, remote_order_id, order_id, state, coalesce(reason, ''), captured_by, marker, sends
+CAPTURES = """SELECT id, store_hash, remote_order_id, order_id, state, coalesce(reason, ''), coalesce(captured_by, ''), marker, sends
                 FROM bcpaid.capture ORDER BY id"""
 # Rows that say what became of the payment meanwhile are no change of state.
 HISTORY = """SELECT capture_id, extract(epoch FROM at), state, coalesce(reason, ''), by, xmin FROM bcpaid.history
