@@ -281,6 +281,15 @@ SELECT bcpaid.import_ledger(l) FROM line;
 ROLLBACK;
 SQL
 	is($first, 't', 'and true where it is not');
+	($first) = split /\n/, $shop->sql(<<'SQL');
+BEGIN;
+CREATE TEMP TABLE line AS SELECT jsonb_set(jsonb_set(l, '{capture,state}', '"sending"'), '{capture,sent_at}', '"2000-01-01"') AS l FROM bcpaid.export_ledger() AS l WHERE l ? 'capture';
+DELETE FROM bcpaid.history; DELETE FROM bcpaid.attempt; DELETE FROM bcpaid.capture;
+SELECT min(x) FROM (SELECT bcpaid.import_ledger(l)::text AS x FROM line) AS i HAVING min(x) <> 'true';
+SELECT string_agg(DISTINCT state || ' ' || (sent_at >= now()), ', ') FROM bcpaid.capture;
+ROLLBACK;
+SQL
+	is($first, 'unknown true', 'what was being sent is looked for, and read for from now on: its request may have left after it was exported');
 	return;
 });
 

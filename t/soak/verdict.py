@@ -33,7 +33,7 @@ EXCUSES = [
 # and the worker want the same rows, the worker gives way, and comes again. It locks the table of notes for a moment
 # to make it small again; who pays then is swept at once.
 EXPECTED = [
-    r"FATAL: terminating (connection|background worker \"bcpaid (worker|launcher).*\") due to administrator command",
+    r"FATAL: terminating (connection|autovacuum process|background worker \"bcpaid (worker|launcher).*\") due to administrator command",
     r"(FATAL|WARNING): terminating connection (because of crash of another server process|due to immediate shutdown)",
     r"FATAL: the database system is (starting up|shutting down|in recovery mode|not (yet )?accepting)",
     r"ERROR: canceling statement due to lock timeout",
