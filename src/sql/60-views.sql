@@ -17,7 +17,7 @@ CREATE VIEW bcpaid.attempts AS
       FROM bcpaid.attempt a LEFT JOIN bcpaid.capture c ON c.id = a.capture_id;
 COMMENT ON VIEW bcpaid.attempts IS 'every conversation with a store; took_ms is in milliseconds';
 
-/* The reasons are those that queue_judge() writes (40-queue.sql). */
+/* The reasons are those that queue_judge() writes (41-judged.sql). */
 CREATE VIEW bcpaid.news AS
     SELECT h.id, h.at, h.capture_id, c.order_id, c.store_id, c.remote_order_id,
            CASE WHEN h.state IN ('refused', 'held') THEN h.state
