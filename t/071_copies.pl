@@ -245,10 +245,11 @@ sub server_without
 	settings_of_the_shop($bare);
 	$bare->restart;
 	my $ledger = join '', map { s/\\/\\\\/gr . "\n" } split /\n/, $shop->odoo('SELECT bcpaid.export_ledger()');
-	psql_as($bare, 'plain', 'odoo', "CREATE EXTENSION bcpaid;\nCREATE TEMP TABLE l (l jsonb);\nCOPY l FROM STDIN;\n$ledger\\.\nSELECT bcpaid.import_ledger(l) FROM l;
-SET client_min_messages = error;\nSELECT bcpaid.attach();\nCOPY bcpaid.token_inbox FROM STDIN;\n1\tdemo-token\n$due->{store}[0]\tpaused-token\n\\.\n");
+	psql_as($bare, 'plain', 'odoo', "CREATE EXTENSION bcpaid;\nCREATE TEMP TABLE l (l jsonb);\nCOPY l FROM STDIN;\n$ledger\\.\nSELECT bcpaid.import_ledger(l) FROM l;");
 	my $rows = q{SELECT l #- '{capture,due}' FROM bcpaid.export_ledger() l WHERE NOT l ? 'store' ORDER BY 1};
 	is(psql_as($bare, 'plain', 'odoo', $rows), $shop->odoo($rows), 'captures, history, baseline and links are as in the original');
+	# From here on they are judged by this Odoo, which is older, and for which some are not paid.
+	psql_as($bare, 'plain', 'odoo', "SET client_min_messages = error;\nSELECT bcpaid.attach();\nCOPY bcpaid.token_inbox FROM STDIN;\n1\tdemo-token\n$due->{store}[0]\tpaused-token\n\\.\n");
 
 	stays_silent($shop, $bare, 'plain', 'carried by hand', $case, qr/environment is not confirmed/);
 	goes_on('carried by hand', $bare, 'plain', $case);
