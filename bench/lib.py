@@ -114,6 +114,22 @@ class Server:
     def root(self, text):
         return self.sql(text, "postgres")
 
+    @contextlib.contextmanager
+    def session(self, database="odoo"):
+        """A psql that stays: a function that sends a statement, and returns the seconds until it is done."""
+        with subprocess.Popen([*self.psql(database=database), "-o", "/dev/null"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as process:
+            def run(statement):
+                begin = time.monotonic()
+                process.stdin.write(statement + ";\n\\echo done\n")
+                process.stdin.flush()
+                if process.stdout.readline() != "done\n":
+                    raise shop.Problem(f"psql ended with {process.wait()}")
+                return time.monotonic() - begin
+
+            yield run
+            process.stdin.close()
+
     def pgbench(self, script, *options, user="odoo", database="odoo"):
         """Run a script's text with pgbench; what pgbench says."""
         with tempfile.NamedTemporaryFile("w", dir=self.directory, suffix=".sql") as file:
