@@ -121,10 +121,11 @@ class Server:
                               text=True) as process:
             def run(statement):
                 begin = time.monotonic()
-                process.stdin.write(statement + ";\n\\echo done\n")
-                process.stdin.flush()
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.write(statement + ";\n\\echo done\n")
+                    process.stdin.flush()
                 if process.stdout.readline() != "done\n":
-                    raise shop.Problem(f"psql ended with {process.wait()}")
+                    raise shop.Problem(f"psql did not go on after {statement}")
                 return time.monotonic() - begin
 
             yield run

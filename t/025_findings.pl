@@ -293,6 +293,22 @@ SQL
 	return;
 });
 
+# ---- what people call leaves their settings as they are ----
+
+finding('lock_timeout of the caller', sub {
+	my ($timeout) = $shop->sql(<<'SQL');
+SET lock_timeout = '5s';
+BEGIN;
+INSERT INTO bcpaid.capture (store_hash, remote_order_id, order_id, store_id, origin, requested_by, marker, state, due)
+VALUES ('demo', 77, 77, 1, 'button', 'test', 'm', 'waiting', 'infinity');
+DO 'BEGIN PERFORM bcpaid.sweep(); PERFORM bcpaid.set_store(1); END';
+SHOW lock_timeout;
+ROLLBACK;
+SQL
+	is($timeout, '5s', 'that of judging what waits ends with the call: the rest of the transaction waits for locks as before');
+	return;
+});
+
 # ---- the status view counts no ledger of years ----
 
 finding('the status view', sub {

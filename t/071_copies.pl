@@ -250,6 +250,8 @@ sub server_without
 	is(psql_as($bare, 'plain', 'odoo', $rows), $shop->odoo($rows), 'captures, history, baseline and links are as in the original');
 	# From here on they are judged by this Odoo, which is older, and for which some are not paid.
 	psql_as($bare, 'plain', 'odoo', "SET client_min_messages = error;\nSELECT bcpaid.attach();\nCOPY bcpaid.token_inbox FROM STDIN;\n1\tdemo-token\n$due->{store}[0]\tpaused-token\n\\.\n");
+	$rows = q{SELECT l FROM bcpaid.export_ledger() l WHERE l ?| '{baseline,link}' ORDER BY 1};
+	is(psql_as($bare, 'plain', 'odoo', $rows), $shop->odoo($rows), 'and attach() takes nothing from baseline and links');
 
 	stays_silent($shop, $bare, 'plain', 'carried by hand', $case, qr/environment is not confirmed/);
 	goes_on('carried by hand', $bare, 'plain', $case);

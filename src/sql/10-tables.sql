@@ -156,7 +156,7 @@ CREATE TABLE bcpaid.capture (
     created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     changed_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     captured_at     timestamptz,
-    UNIQUE (store_hash, remote_order_id)
+    UNIQUE (remote_order_id, store_hash)    /* the number first: one comparison tells most apart */
 );
 COMMENT ON TABLE bcpaid.capture IS 'the ledger: one row for each remote order ever to be taken to Captured, never deleted';
 CREATE INDEX capture_due ON bcpaid.capture (store_id, due)

@@ -82,8 +82,7 @@ COMMENT ON FUNCTION bcpaid.queue_review(record) IS 'a judged order''s capture wa
 /*
  * Judge orders after something happened to them.  One after the other, each
  * capture by its key: in one statement for all of them the planner, which cannot
- * know how many there are, compared each order with each capture.  In the order
- * of the keys, as everybody who locks more than one.
+ * know how many there are, compared each order with each capture.
  */
 CREATE FUNCTION bcpaid.queue_judge(order_ids integer[], how text) RETURNS integer
 LANGUAGE plpgsql AS $$
@@ -91,7 +90,7 @@ DECLARE
     j record;
     added integer := 0;
 BEGIN
-    FOR j IN SELECT * FROM bcpaid.judge(order_ids) ORDER BY store_hash, remote_order_id LOOP
+    FOR j IN SELECT * FROM bcpaid.judge(order_ids) ORDER BY store_hash, remote_order_id, order_id LOOP
         IF j.automatic THEN
             added := added + bcpaid.queue_enqueue(j, how);
         ELSIF j.capture_state IN ('queued', 'waiting') AND (j.failed IS NULL OR j.failed = 'capture') THEN
@@ -109,16 +108,14 @@ COMMENT ON FUNCTION bcpaid.queue_judge(integer[], text) IS 'judge orders that ch
  * order becomes a candidate again, the others need not wait.  False if so.
  */
 CREATE FUNCTION bcpaid.queue_judge_all(order_ids integer[], how text) RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '20ms' AS $$
 DECLARE
     one integer;
     all_judged boolean := true;
 BEGIN
-    PERFORM pg_catalog.set_config('lock_timeout', '20ms', true);
     PERFORM bcpaid.queue_judge(order_ids, how);
     RETURN true;
 EXCEPTION WHEN lock_not_available THEN
-    PERFORM pg_catalog.set_config('lock_timeout', '20ms', true);    /* undone with the error */
     FOREACH one IN ARRAY order_ids LOOP
         BEGIN
             PERFORM bcpaid.queue_judge(ARRAY[one], how);

@@ -126,8 +126,7 @@ BEGIN
     ), claimed AS (
         UPDATE bcpaid.capture c
            SET state = 'claimed', changed_at = pg_catalog.clock_timestamp()
-          FROM going g
-         WHERE c.id = ANY (ARRAY(SELECT going.id FROM going)) AND c.id = g.id AND c.state <> 'unknown'
+         WHERE c.id = ANY (ARRAY(SELECT going.id FROM going)) AND c.state <> 'unknown'
         RETURNING c.id, c.state
     ), told AS (
         INSERT INTO bcpaid.history (capture_id, state, by)
@@ -208,7 +207,7 @@ BEGIN
                amount = w.amount, currency = w.currency
           FROM ROWS FROM (pg_catalog.unnest(granted), pg_catalog.unnest(sums), pg_catalog.unnest(moneys))
                AS w (id, amount, currency)
-         WHERE c.id = ANY (granted) AND c.id = w.id
+         WHERE c.id = w.id
         RETURNING c.id, c.state
     ), told AS (
         INSERT INTO bcpaid.history (capture_id, state, by)

@@ -58,7 +58,7 @@ BEGIN
                           pg_catalog.unnest(amounts), pg_catalog.unnest(currencies), pg_catalog.unnest(transactions),
                           pg_catalog.unnest(captors), pg_catalog.unnest(warnings))
                AS m (capture, from_state, to_state, why, delay_ms, flags, amount, currency, transaction, captor, warning)
-         WHERE c.id = ANY (captures) AND c.id = m.capture AND c.state = m.from_state
+         WHERE c.id = m.capture AND c.state = m.from_state
         RETURNING c.id, c.state, c.reason
     ), told AS (
         INSERT INTO bcpaid.history (capture_id, state, reason, by)
@@ -141,7 +141,7 @@ BEGIN
                                                    ORDER BY h.at DESC LIMIT 1)
                              ELSE o.detail END
           FROM o
-         WHERE c.id = ANY (captures) AND c.id = o.id
+         WHERE c.id = o.id
         RETURNING c.id, c.state, c.reason, o.is_over
     )
     INSERT INTO bcpaid.history (capture_id, state, reason, by)
