@@ -60,13 +60,13 @@ ANALYZE asked;"""
 
 
 def shop(bench, count):
-    """A server with `count` orders, kept for the figures that ask for the same."""
+    """A server with `count` orders, kept for the figures that ask for the same: without a worker, which would sweep them."""
     return bench.shared(("orders", count), lambda: filled(bench, count))
 
 
 @contextlib.contextmanager
 def filled(bench, count):
-    with bench.server(shared_buffers="4GB" if count > 100_000 else "512MB") as server:
+    with bench.server(preload=False, shared_buffers="4GB" if count > 100_000 else "512MB") as server:
         lib.tell(f"  {count} orders ...")
         orders.fill(server, count, invoice_status="CASE WHEN n % 10 = 0 THEN 'to invoice' ELSE 'invoiced' END")
         server.root(LEAST + LEDGER.format(orders=count))
