@@ -106,6 +106,9 @@ ask(OdooQuery query, int32 order_id, Oid owner)
 	}
 	portal->queryDesc->params->params[0].value = Int32GetDatum(order_id);
 	SPI_cursor_fetch(portal, true, 1);
+	/* A text that a restore loaded need not be ours. */
+	if (SPI_processed != 1)
+		elog(ERROR, "a query about one order returned no row");
 	answer = answer_in(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
 	SPI_freetuptable(SPI_tuptable);
 	if (!stays_open)

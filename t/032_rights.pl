@@ -258,6 +258,11 @@ SQL
 		qr/^f\|profile$/, "can_mark and why_not: $lie is no answer");
 	is(scalar $node->psql('loaded', 'SELECT bcpaid.unswept(0, 100)'), 3, "sweep: $lie is an error");
 }
+foreach my $cheap ('SELECT 1, true WHERE false', 'SELECT 1, NULL::bool')
+{
+	$node->safe_psql('loaded', "UPDATE bcpaid.attachment SET cheap = '$cheap', plain = 'SELECT 1, true WHERE false'");
+	is($shop->odoo('SELECT bcpaid_can_mark(n) FROM generate_series(1, 3) n', dbname => 'loaded'), "f\nf\nf", "can_mark: no row is no answer: $cheap");
+}
 $node->safe_psql('postgres', 'DROP DATABASE loaded WITH (FORCE)');
 
 # ------------------------------------------------------------------- settings

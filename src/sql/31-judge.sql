@@ -73,7 +73,7 @@ COMMENT ON FUNCTION bcpaid.condition_parts() IS 'parts of the queries: the condi
  */
 CREATE FUNCTION bcpaid.asked_text(question text) RETURNS text
 LANGUAGE sql IMMUTABLE
-RETURN 'SELECT q.* FROM (SELECT $1::int4 AS id, generate_series(1, 9223372036854775807)) a LEFT JOIN LATERAL ('
+RETURN 'SELECT q.* FROM (SELECT $1::int4 AS id, pg_catalog.generate_series(1, 9223372036854775807)) a LEFT JOIN LATERAL ('
     || question || ' OFFSET 0) q ON true';
 COMMENT ON FUNCTION bcpaid.asked_text(text) IS 'query: a question about order a.id, asked for one order after the other';
 
