@@ -48,8 +48,10 @@ static Running running[64];		/* as many as bcpaid.max_workers allows */
 static bool no_slot_reported = false;
 
 /* prototypes of private functions */
+static void report_overflow(void);
 static void say_goodbye(int code, Datum arg);
 static void add_all_databases(void);
+static List *all_databases(void);
 static bool database_exists(Oid database, bool *connectable);
 static void collect_finished(void);
 static bool is_served(Oid database);
@@ -76,7 +78,7 @@ launcher_register(void)
 void
 bcpaid_launcher_main(Datum arg)
 {
-	bool		visit = true;
+	TimestampTz visit_at = 0;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -99,15 +101,32 @@ bcpaid_launcher_main(Datum arg)
 		}
 
 		collect_finished();
-		if (visit)
+		if (clock_now() >= visit_at)
+		{
 			add_all_databases();
+			visit_at = DT_NOEND;
+		}
 		next = start_due_workers();
-		visit = turn_overflowed();
-		if (visit)
-			next = Min(next, TimestampTzPlusMilliseconds(clock_now(),
-														 VISIT_AGAIN));
+		if (turn_overflowed())
+		{
+			report_overflow();
+			visit_at = Min(visit_at, TimestampTzPlusMilliseconds(clock_now(), VISIT_AGAIN));
+		}
+		next = Min(next, visit_at);
 		nap(next);
 	}
+}
+
+static void
+report_overflow(void)
+{
+	static bool reported = false;
+
+	if (!reported)
+		ereport(LOG,
+				(errmsg("bcpaid keeps track of %d databases, and there are more", bcpaid_max_databases),
+				 errhint("They take turns, a minute each.  Increase bcpaid.max_databases.")));
+	reported = true;
 }
 
 static void
@@ -116,10 +135,43 @@ say_goodbye(int code, Datum arg)
 	turn_launcher_ends();
 }
 
-/* Nothing is known after a start: have each database visited once. */
+/*
+ * Nothing is known after a start: have each database visited once.  Where there
+ * is no room for all, those that found none begin the next time.
+ */
 static void
 add_all_databases(void)
 {
+	static Oid	last = InvalidOid;
+	List	   *databases = all_databases();
+	Oid			begin = last;
+	bool		has_room = true;
+
+	for (int second = 0; second < 2; second++)
+	{
+		ListCell   *cell;
+
+		foreach(cell, databases)
+		{
+			Oid			database = lfirst_oid(cell);
+
+			if ((database > begin) == (second == 0) && has_room)
+			{
+				has_room = turn_add(database);
+				if (has_room)
+					last = database;
+			}
+		}
+	}
+	list_free(databases);
+}
+
+/* In the order of their ids. */
+static List *
+all_databases(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *found = NIL;
 	Relation	databases;
 	TableScanDesc scan;
 	HeapTuple	tuple;
@@ -131,13 +183,18 @@ add_all_databases(void)
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+		MemoryContext transaction = MemoryContextSwitchTo(caller);
 
 		if (database->datallowconn && !database->datistemplate)
-			turn_add(database->oid);
+			found = lappend_oid(found, database->oid);
+		MemoryContextSwitchTo(transaction);
 	}
 	table_endscan(scan);
 	table_close(databases, AccessShareLock);
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	list_sort(found, list_oid_cmp);
+	return found;
 }
 
 static bool

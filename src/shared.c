@@ -34,6 +34,7 @@ static void attach_memory(void);
 static bool begins_in_silence(void);
 static bool was_shut_down_cleanly(void);
 static bool exists(const char *file);
+static WakeEntry *least_wanted(void);
 
 static Size
 memory_size(void)
@@ -142,6 +143,12 @@ shared_find(Oid database, bool create)
 		return NULL;
 	if (vacant == NULL && shared->n < bcpaid_max_databases)
 		vacant = &shared->entries[shared->n++];
+	if (vacant == NULL)
+	{
+		/* It is visited again, and so is who finds no room. */
+		vacant = least_wanted();
+		shared->overflowed = true;
+	}
 	if (vacant != NULL)
 	{
 		memset(vacant, 0, sizeof(WakeEntry));
@@ -149,6 +156,25 @@ shared_find(Oid database, bool create)
 		vacant->due = DT_NOEND;
 	}
 	return vacant;
+}
+
+/* Of those that nothing is known to do for now, the one that is due last. */
+static WakeEntry *
+least_wanted(void)
+{
+	TimestampTz now = clock_now();
+	WakeEntry  *best = NULL;
+
+	for (int i = 0; i < shared->n; i++)
+	{
+		WakeEntry  *entry = &shared->entries[i];
+
+		if (entry->worker == 0 && !entry->pending && !entry->missed &&
+			entry->due > now && entry->not_before <= now &&
+			(best == NULL || entry->due > best->due))
+			best = entry;
+	}
+	return best;
 }
 
 bool

@@ -49,21 +49,22 @@ turn_launcher_ends(void)
 	LWLockRelease(shared->lock);
 }
 
-/* Have a database visited, of which nothing is known. */
-void
+/* Have a database visited, of which nothing is known; false if there is no room. */
+bool
 turn_add(Oid database)
 {
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	if (shared_find(database, false) == NULL)
-	{
-		WakeEntry  *entry = shared_find(database, true);
+	WakeEntry  *entry;
 
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	entry = shared_find(database, false);
+	if (entry == NULL)
+	{
+		entry = shared_find(database, true);
 		if (entry != NULL)
 			entry->pending = true;
-		else
-			shared->overflowed = true;
 	}
 	LWLockRelease(shared->lock);
+	return entry != NULL;
 }
 
 bool

@@ -125,8 +125,6 @@ mark(Oid database, Oid owner, bool missed)
 		if (entry->latch != NULL)
 			SetLatch(entry->latch);
 	}
-	else
-		shared->overflowed = true;
 	if (shared->launcher != NULL && (entry == NULL || entry->worker == 0))
 		SetLatch(shared->launcher);
 	LWLockRelease(shared->lock);

@@ -9,6 +9,7 @@ TARGET = "at most 60 s"
 WORKERS = 3
 CONF = """
 bcpaid.max_workers = 3
+bcpaid.max_databases = 1100
 max_worker_processes = 8
 fsync = off
 """
