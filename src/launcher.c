@@ -51,7 +51,7 @@ static bool no_slot_reported = false;
 static void report_overflow(void);
 static void say_goodbye(int code, Datum arg);
 static void add_all_databases(void);
-static List *all_databases(void);
+static List *unknown_databases(void);
 static bool database_exists(Oid database, bool *connectable);
 static void collect_finished(void);
 static bool is_served(Oid database);
@@ -143,7 +143,7 @@ static void
 add_all_databases(void)
 {
 	static Oid	last = InvalidOid;
-	List	   *databases = all_databases();
+	List	   *databases = unknown_databases();
 	Oid			begin = last;
 	bool		has_room = true;
 
@@ -166,9 +166,12 @@ add_all_databases(void)
 	list_free(databases);
 }
 
-/* In the order of their ids. */
+/*
+ * In the order of their ids.  Listed before the first is added: who makes room
+ * for one would come back at once, and have the next one make room.
+ */
 static List *
-all_databases(void)
+unknown_databases(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *found = NIL;
@@ -185,7 +188,7 @@ all_databases(void)
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 		MemoryContext transaction = MemoryContextSwitchTo(caller);
 
-		if (database->datallowconn && !database->datistemplate)
+		if (database->datallowconn && !database->datistemplate && !turn_knows(database->oid))
 			found = lappend_oid(found, database->oid);
 		MemoryContextSwitchTo(transaction);
 	}

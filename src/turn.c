@@ -49,6 +49,17 @@ turn_launcher_ends(void)
 	LWLockRelease(shared->lock);
 }
 
+bool
+turn_knows(Oid database)
+{
+	bool		known;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	known = shared_find(database, false) != NULL;
+	LWLockRelease(shared->lock);
+	return known;
+}
+
 /* Have a database visited, of which nothing is known; false if there is no room. */
 bool
 turn_add(Oid database)

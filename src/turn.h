@@ -21,6 +21,7 @@ extern void turn_launcher_starts(void);
 extern void turn_launcher_ends(void);
 
 /* Have a database visited, unless there is no room; forget one, unless it is there and has news. */
+extern bool turn_knows(Oid database);
 extern bool turn_add(Oid database);
 extern void turn_forget(Oid database, bool is_gone);
 
