@@ -50,12 +50,12 @@ static ProcessUtility_hook_type previous_utility = NULL;
 static bool hook_installed = false;
 
 /* prototypes of private functions */
-static OdooAnswer ask(OdooQuery query, int32 order_id, Oid owner);
+static OdooAnswer ask(OdooQuery query, int32 order_id, Oid owner, Elevation *elevation);
 static OdooAnswer answer_in(HeapTuple row, TupleDesc desc);
 static Portal still_open(OdooQuery query, Oid owner);
 static bool is_asking(void);
-static Portal open_cursor(OdooQuery query);
-static void keep_open(OdooQuery query, Portal portal, Oid owner);
+static Portal open_cursor(OdooQuery query, Oid owner, Elevation *elevation, SPIPlanPtr *plan);
+static void keep_open(OdooQuery query, Portal portal, SPIPlanPtr plan, Oid owner);
 static void call_at_end(Portal portal, MemoryContextCallbackFunction what, void *arg);
 static void at_end_of_question(void *arg);
 static void at_end_of_statement(void *arg);
@@ -75,34 +75,35 @@ void
 odoo_ask(const int32 *order_ids, int n, OdooAnswer *answers)
 {
 	Oid			owner = odoo_owner(ODOO_CHEAP);
+	Elevation	elevation;
 
 	SPI_connect();
+	elevate_down(&elevation, owner);
 	for (int i = 0; i < n; i++)
 	{
-		answers[i] = ask(ODOO_CHEAP, order_ids[i], owner);
+		answers[i] = ask(ODOO_CHEAP, order_ids[i], owner, &elevation);
 		if (answers[i] == ODOO_NOT_DECIDED)
-			answers[i] = ask(ODOO_PLAIN, order_ids[i], owner);
+			answers[i] = ask(ODOO_PLAIN, order_ids[i], owner, &elevation);
 	}
+	elevate_end(&elevation);
 	SPI_finish();
 }
 
-/* A section for each: what is planted on Odoo's tables may leave settings behind. */
 static OdooAnswer
-ask(OdooQuery query, int32 order_id, Oid owner)
+ask(OdooQuery query, int32 order_id, Oid owner, Elevation *elevation)
 {
-	Elevation	elevation;
-	Portal		portal;
+	Portal		portal = still_open(query, owner);
 	bool		stays_open = true;
 	OdooAnswer	answer;
 
-	elevate_down(&elevation, owner);
-	portal = still_open(query, owner);
 	if (portal == NULL)
 	{
-		portal = open_cursor(query);
+		SPIPlanPtr	plan;
+
+		portal = open_cursor(query, owner, elevation, &plan);
 		stays_open = ActivePortal != NULL && !IsInParallelMode() && !is_asking();
 		if (stays_open)
-			keep_open(query, portal, owner);
+			keep_open(query, portal, plan, owner);
 	}
 	portal->queryDesc->params->params[0].value = Int32GetDatum(order_id);
 	SPI_cursor_fetch(portal, true, 1);
@@ -113,7 +114,6 @@ ask(OdooQuery query, int32 order_id, Oid owner)
 	SPI_freetuptable(SPI_tuptable);
 	if (!stays_open)
 		SPI_cursor_close(portal);
-	elevate_end(&elevation);
 	return answer;
 }
 
@@ -134,7 +134,10 @@ answer_in(HeapTuple row, TupleDesc desc)
 	return DatumGetBool(value) ? ODOO_CAN_MARK : ODOO_CANNOT_MARK;
 }
 
-/* The cursor if it would answer what a new one would; else it is closed, unless it runs. */
+/*
+ * The cursor if it would answer what a new one would; else it is closed, unless
+ * it runs.  No plan is made here, for that would bind names: see open_cursor().
+ */
 static Portal
 still_open(OdooQuery query, Oid owner)
 {
@@ -144,7 +147,7 @@ still_open(OdooQuery query, Oid owner)
 	if (portal == NULL || portal->status == PORTAL_ACTIVE)
 		return NULL;
 	if (portal->status == PORTAL_READY && question->owner == owner &&
-		question->plan == odoo_plan(query) &&
+		question->plan == attachment_plan(query) &&
 		portal->queryDesc->snapshot == GetActiveSnapshot())
 		return portal;
 	close_one(question);
@@ -163,8 +166,13 @@ is_asking(void)
 	return false;
 }
 
+/*
+ * In a section that begins here: what is planted on Odoo's tables ran in this
+ * one, and may have left settings behind.  A cursor that is open binds no more
+ * names; the next one must not bind its own by a planted search_path.
+ */
 static Portal
-open_cursor(OdooQuery query)
+open_cursor(OdooQuery query, Oid owner, Elevation *elevation, SPIPlanPtr *plan)
 {
 	ParamListInfo parameters = makeParamList(1);
 	char		name[NAMEDATALEN];
@@ -179,17 +187,20 @@ open_cursor(OdooQuery query)
 	if (!pg_strong_random(random, sizeof(random)))
 		elog(ERROR, "could not make a name for a cursor");
 	snprintf(name, sizeof(name), "bcpaid " UINT64_FORMAT " " UINT64_FORMAT, random[0], random[1]);
+	elevate_end(elevation);
+	elevate_down(elevation, owner);
 	elevate_set("jit", "off");
 	/* Tables grow while a plan is kept. */
 	elevate_set("enable_seqscan", "off");
-	portal = SPI_cursor_open_with_paramlist(name, odoo_plan(query), parameters, true);
+	*plan = odoo_plan(query);
+	portal = SPI_cursor_open_with_paramlist(name, *plan, parameters, true);
 	portal->visible = false;
 	odoo_check_result(query, portal->tupDesc);
 	return portal;
 }
 
 static void
-keep_open(OdooQuery query, Portal portal, Oid owner)
+keep_open(OdooQuery query, Portal portal, SPIPlanPtr plan, Oid owner)
 {
 	Question   *question = &questions[query];
 
@@ -206,7 +217,7 @@ keep_open(OdooQuery query, Portal portal, Oid owner)
 	}
 	call_at_end(portal, at_end_of_question, question);
 	question->portal = portal;
-	question->plan = odoo_plan(query);
+	question->plan = plan;
 	question->owner = owner;
 }
 

@@ -80,7 +80,7 @@ SQL
 $shop->odoo_file("t/shape/$_.sql") for qw(fixtures fixtures-payments);
 $shop->odoo(<<'SQL');
 CREATE DOMAIN status AS varchar CHECK (spy('domain'));
-CREATE TYPE remote AS ENUM ('1', '2', '3', '4', '5', '6');
+CREATE TYPE remote AS ENUM ('1', '2', '3', '4', '5', '6', '7', '8');
 CREATE FUNCTION remote_text(r remote) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM public.spy('cast'); RETURN pg_catalog.enum_out(r); END $$;
 CREATE CAST (remote AS text) WITH FUNCTION remote_text(remote) AS IMPLICIT;
 CREATE CAST (text AS remote) WITH INOUT AS ASSIGNMENT;
@@ -193,6 +193,45 @@ is_deeply([ grep { !$attacked{$_} } qw(bcpaid_can_mark bcpaid_why_not bcpaid_mar
 	'so were those that read and write it, and not the worker alone');
 is_deeply([ grep { !$ran{$_} } qw(policy cast before after statement) ], [], 'all that was planted ran when a superuser called');
 is_deeply([ grep { $ran{$_} } @sleeps, 'deferred' ], [], 'but nothing that only a path would find, nor anything later');
+
+# A list is asked in one section: what ran for one order must not choose the names of the query that is opened next.
+my @listed = map { [ $shop->open_order(70 + $_, 7 + $_) ] } 0, 1;
+$shop->sql("SET spy.off = on; SET session_replication_role = replica; SELECT fixture.pay($_->[1])") for @listed;
+my $list = join ', ', map { $_->[0] } @listed;
+$shop->odoo(<<"SQL");
+CREATE TABLE all_settings AS SELECT * FROM settings;
+DELETE FROM settings WHERE name <> 'search_path';
+INSERT INTO settings VALUES ('jit', 'on'), ('enable_seqscan', 'on');
+CREATE FUNCTION asks() RETURNS bool LANGUAGE plpgsql AS \$\$
+BEGIN
+    IF current_setting('asks.now', true) = 'on' THEN
+        PERFORM pg_catalog.set_config('asks.now', 'off', false);
+        PERFORM pg_catalog.set_config('asks.answers', (SELECT string_agg(can_mark::text, ' ') FROM bcpaid_can_mark(ARRAY[$list])), false);
+    END IF;
+    RETURN public.spy('policy');
+END \$\$;
+ALTER TABLE sale_order_line ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY asks ON sale_order_line USING (asks());
+CREATE FUNCTION evil.generate_series(int, bigint) RETURNS SETOF bigint LANGUAGE plpgsql AS \$\$ BEGIN PERFORM public.spy('overload'); RETURN NEXT 1; END \$\$;
+SQL
+foreach my $case (
+	[ 'one order', "SELECT bcpaid_can_mark($listed[0][0])", 't' ],
+	[ 'order after order', "SELECT string_agg(bcpaid_can_mark(id)::text, ' ') FROM unnest(ARRAY[$list]) id", 'true true' ],
+	[ 'a list', "SELECT string_agg(can_mark::text, ' ') FROM bcpaid_can_mark(ARRAY[$list])", 'true true' ],
+	[ 'a list that is asked while a list is', "SELECT set_config('asks.now', 'on', false); SELECT string_agg(can_mark::text, ' ') FROM bcpaid_can_mark(ARRAY[$list])", 'true true' ])
+{
+	my ($what, $call, $answer) = @$case;
+	for (1, 2)    # with a plan to be made, and with one that is kept
+	{
+		reset_counts();
+		my (undef, $out, $messages) = $node->psql('odoo', "SET client_min_messages = error;\n" . "$call;\n" x $_);
+		my %count = counts();
+		is((split /\n/, $out)[-1], $answer, "$what, $_ times: the answer") or diag $messages;
+		cmp_ok($count{attacked}, '>', 0, 'among attacks');
+		is_deeply([ grep { $count{$_} } @sleeps, 'gained' ], [], 'nothing ran that only a planted path would find, and nothing was gained');
+	}
+}
+$shop->odoo('DROP POLICY asks ON sale_order_line; ALTER TABLE sale_order_line DISABLE ROW LEVEL SECURITY; DELETE FROM settings; INSERT INTO settings SELECT * FROM all_settings');
 
 # What waits for the commit is refused by PostgreSQL, for what elevate_down() runs is a security-restricted operation; a rule
 # runs as odoo.  attach() restores the links that detach() kept, if Odoo's role takes them away in between.
