@@ -59,10 +59,10 @@ BEGIN
                           pg_catalog.unnest(captors), pg_catalog.unnest(warnings))
                AS m (capture, from_state, to_state, why, delay_ms, flags, amount, currency, transaction, captor, warning)
          WHERE c.id = m.capture AND c.state = m.from_state
-        RETURNING c.id, c.state, c.reason
+        RETURNING c.id, c.state, c.reason, c.changed_at
     ), told AS (
-        INSERT INTO bcpaid.history (capture_id, state, reason, by)
-        SELECT t.id, t.state, t.reason, 'worker' FROM moved t
+        INSERT INTO bcpaid.history (capture_id, state, reason, by, at)
+        SELECT t.id, t.state, t.reason, 'worker', t.changed_at FROM moved t
     )
     SELECT r.id FROM moved r;
 END $$;
