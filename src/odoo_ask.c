@@ -61,6 +61,8 @@ static OdooAnswer ask(OdooQuery query, int32 order_id, Oid owner, Elevation *ele
 static OdooAnswer fetch(Portal portal, int32 order_id);
 static bool receive(TupleTableSlot *slot, DestReceiver *self);
 static Portal still_open(OdooQuery query, Oid owner);
+static bool sees_the_same(Snapshot a, Snapshot b);
+static bool same_ids(const TransactionId *a, int na, const TransactionId *b, int nb);
 static bool is_asking(void);
 static Portal open_cursor(OdooQuery query, Oid owner, Elevation *elevation, SPIPlanPtr *plan);
 static void keep_open(OdooQuery query, Portal portal, SPIPlanPtr plan, Oid owner);
@@ -109,7 +111,9 @@ ask(OdooQuery query, int32 order_id, Oid owner, Elevation *elevation)
 		SPIPlanPtr	plan;
 
 		portal = open_cursor(query, owner, elevation, &plan);
-		stays_open = ActivePortal != NULL && !IsInParallelMode() && !is_asking();
+		/* Planned, it may have run what asked, too, and was first. */
+		stays_open = ActivePortal != NULL && !IsInParallelMode() && !is_asking() &&
+			questions[query].portal == NULL;
 		if (stays_open)
 			keep_open(query, portal, plan, owner);
 	}
@@ -167,10 +171,27 @@ still_open(OdooQuery query, Oid owner)
 		return NULL;
 	if (portal->status == PORTAL_READY && question->owner == owner &&
 		question->plan == attachment_plan(query) &&
-		portal->queryDesc->snapshot == GetActiveSnapshot())
+		sees_the_same(portal->queryDesc->snapshot, GetActiveSnapshot()))
 		return portal;
 	close_one(question);
 	return NULL;
+}
+
+static bool
+sees_the_same(Snapshot a, Snapshot b)
+{
+	return a->xmin == b->xmin && a->xmax == b->xmax && a->curcid == b->curcid &&
+		a->suboverflowed == b->suboverflowed && a->takenDuringRecovery == b->takenDuringRecovery &&
+		same_ids(a->xip, a->xcnt, b->xip, b->xcnt) &&
+		same_ids(a->subxip, a->subxcnt, b->subxip, b->subxcnt);
+}
+
+/* Copies of a snapshot leave out an array that says nothing. */
+static bool
+same_ids(const TransactionId *a, int na, const TransactionId *b, int nb)
+{
+	return na == nb &&
+		(a == NULL || b == NULL || memcmp(a, b, na * sizeof(TransactionId)) == 0);
 }
 
 /* Does one of the questions run just now, and asks through what it runs? */
@@ -212,7 +233,10 @@ open_cursor(OdooQuery query, Oid owner, Elevation *elevation, SPIPlanPtr *plan)
 	/* Tables grow while a plan is kept. */
 	elevate_set("enable_seqscan", "off");
 	*plan = odoo_plan(query);
+	/* A copy: the statements that a rule makes of one move their own on. */
+	PushCopiedSnapshot(GetActiveSnapshot());
 	portal = SPI_cursor_open_with_paramlist(name, *plan, parameters, true);
+	PopActiveSnapshot();
 	portal->visible = false;
 	odoo_check_result(query, portal->tupDesc);
 	return portal;

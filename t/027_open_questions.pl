@@ -48,6 +48,19 @@ is($shop->odoo("BEGIN; SELECT bcpaid_can_mark($unpaid), fixture.pay($invoice) IS
 is($shop->odoo("BEGIN; DECLARE c CURSOR FOR SELECT bcpaid_can_mark($unpaid) FROM generate_series(1, 3); FETCH c; SELECT fixture.pay($invoice) IS NOT NULL; FETCH c; SELECT bcpaid_can_mark($unpaid); ROLLBACK"),
 	"f\nt\nf\nt", 'a cursor goes on as it began');
 
+# A rule makes several statements of one, each of which sees what those before it did, in one snapshot.
+$shop->odoo(<<"SQL");
+CREATE TABLE first_said (id int, said bool); CREATE TABLE then_said (id int, said bool); CREATE TABLE paid (invoice int);
+CREATE RULE also AS ON INSERT TO first_said DO ALSO (
+    INSERT INTO paid SELECT fixture.pay($invoice) WHERE NEW.id = $unpaid; INSERT INTO then_said SELECT NEW.id, bcpaid_can_mark(NEW.id));
+SQL
+my $said = "SELECT string_agg(said::text, ' ' ORDER BY id) FROM";
+my $insert = "INSERT INTO first_said SELECT id, bcpaid_can_mark(id) FROM unnest(ARRAY[$paid[0], $unpaid]) id";
+for my $statement ($insert, "DO \$\$ BEGIN $insert; END \$\$")
+{
+	is($shop->odoo("BEGIN; $statement; $said first_said; $said then_said; ROLLBACK"), "true false\ntrue true", "a rule's statements see one another: " . substr $statement, 0, 6);
+}
+
 # ---- in nobody's way ----
 
 is($shop->odoo("BEGIN; SELECT ask_pay_ask($paid[0], NULL, 'ALTER TABLE sale_order ADD COLUMN one int'); ROLLBACK"), 'true true',
@@ -73,6 +86,22 @@ is($shop->odoo("SET plant.does = 'fail'; $each"), 'true false true false true', 
 is($shop->odoo("BEGIN; SET plant.does = 'fail'; $each; SAVEPOINT s; $each; ROLLBACK TO s; SET plant.does = ''; $each; COMMIT"),
 	"true false true false true\ntrue false true false true\ntrue true true true true", 'also in savepoints');
 is($shop->odoo("SET plant.does = 'ask'; $each"), 'true true true true true', 'what our query calls may ask, too');
+
+# Asked while its own query is planned, which calls what is immutable.
+$shop->odoo(<<"SQL");
+ALTER TABLE sale_order_line DISABLE ROW LEVEL SECURITY;
+CREATE FUNCTION asks() RETURNS bool LANGUAGE plpgsql IMMUTABLE AS \$\$ BEGIN
+    IF current_setting('plant.does', true) = 'ask' THEN
+        PERFORM set_config('plant.does', '', false);
+        PERFORM public.bcpaid_can_mark(id) FROM unnest(ARRAY[@{[ join ', ', @paid ]}]) AS id;
+    END IF;
+    RETURN true; END \$\$;
+CREATE POLICY plant ON sale_order USING (asks());
+ALTER TABLE sale_order ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sale_order FORCE ROW LEVEL SECURITY;
+SQL
+is($shop->sql("BEGIN; SET plant.does = 'ask'; SELECT bcpaid_can_mark($paid[0]); SELECT $open; ALTER TABLE sale_order ADD COLUMN one int; ROLLBACK"), "t\n0",
+	'asked while it is planned, it leaves nothing open');
 
 # ---- without the library preloaded ----
 
