@@ -123,6 +123,7 @@ capture_round(bool news, bool may_claim)
 {
 	bool		woken = news || clock_now() >= look_again_at;
 	bool		more = false;
+	bool		judges;
 	TimestampTz next;
 
 	watch_clock();
@@ -135,10 +136,11 @@ capture_round(bool news, bool may_claim)
 		look_again_at = DT_NOEND;
 		more = true;
 	}
+	judges = has_news || sweep_is_due;
 	judge_news();
 	if (may_claim && clock_now() >= claim_at)
 	{
-		claim_again_at = claim_due();
+		claim_again_at = claim_due(judges);
 		job_push();
 	}
 	job_collect();

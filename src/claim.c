@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "claim.h"
+#include "clock.h"
 #include "guc.h"
 #include "job.h"
 #include "pace.h"
@@ -16,6 +17,8 @@
 #include "stop.h"
 #include "work.h"
 
+#define LOOK_MS			1000	/* for a store not yet met, while no other has
+								 * room */
 #define NO_TOKEN		"the store has no valid hash or access token"
 
 typedef struct ClaimWork
@@ -35,13 +38,18 @@ static void claim_some(void *arg);
 static void check_environment(void);
 
 TimestampTz
-claim_due(void)
+claim_due(bool news)
 {
 	static WorkPatience patience;
+	static TimestampTz look_at = 0;
 	ClaimWork	work = {0};
 
 	if (job_room() == 0)
 		return job_room_at();
+	/* Each answer of a store wakes us; room comes with few of them. */
+	if (!news && !pace_has_room_anywhere() && clock_now() < look_at)
+		return look_at;
+	look_at = TimestampTzPlusMilliseconds(clock_now(), LOOK_MS);
 	/* Cut short, the claims are committed here all the same. */
 	if (work_try(&patience, "claiming captures", claim_some, &work) == WORK_FAILED)
 		return patience.not_before;

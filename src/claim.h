@@ -12,10 +12,11 @@
 
 /*
  * Claim what is due and begin its conversations; outside a transaction.
- * Returns when to try again what failed: by clock_now(), DT_NOEND if it did
- * not.
+ * Without `news`, what may have become due is of stores that we have met, and
+ * looked for only while one of those has room.  Returns when to try again what
+ * failed, or was not looked for: by clock_now(), DT_NOEND if neither.
  */
-extern TimestampTz claim_due(void);
+extern TimestampTz claim_due(bool news);
 
 /* A work_run() step: sets a QueueNext. */
 extern void claim_next_due(void *next);

@@ -149,6 +149,19 @@ pace_has_room(int store_id)
 	return room_of(find(store_id), clock_now()) > 0;
 }
 
+bool
+pace_has_room_anywhere(void)
+{
+	TimestampTz now = clock_now();
+
+	for (Pace *pace = paces; pace != NULL; pace = pace->next)
+	{
+		if (room_of(pace, now) > 0)
+			return true;
+	}
+	return false;
+}
+
 int
 pace_rooms(QueueRoom **rooms)
 {

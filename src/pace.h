@@ -35,6 +35,9 @@ extern int	pace_rooms(QueueRoom **rooms);
 /* May one more conversation begin that nobody waits for? */
 extern bool pace_has_room(int store_id);
 
+/* Has any store met so far room? */
+extern bool pace_has_room_anywhere(void);
+
 /* Did this answer leave less of our share than a capture needs?  Until when, in ms; 0: no. */
 extern int	pace_used_up_ms(const BcResult *result, float reserve);
 
