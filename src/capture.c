@@ -175,7 +175,7 @@ next_round(void)
 	 * next round knows better.
 	 */
 	claim_at = clock_of(next.due, offset);
-	if (claim_at < claim_again_at && claim_again_at != DT_NOEND)
+	if (claim_at <= now && claim_at < claim_again_at && claim_again_at != DT_NOEND)
 		claim_at = claim_again_at;
 	apply_at = clock_of(next.apply, offset);
 	sweep_is_due = next.sweep;

@@ -17,8 +17,8 @@
 #include "stop.h"
 #include "work.h"
 
-#define LOOK_MS			1000	/* for a store not yet met, while no other has
-								 * room */
+#define LOOK_MS			1000	/* for tests and stores not yet met, while no
+								 * other has room */
 #define NO_TOKEN		"the store has no valid hash or access token"
 
 typedef struct ClaimWork
@@ -29,7 +29,7 @@ typedef struct ClaimWork
 	int			ntests;
 } ClaimWork;
 
-static bool may_send = false;
+static bool may_send = true;	/* for all that we know */
 static char reported_problem[400];
 
 /* prototypes of private functions */
@@ -47,12 +47,15 @@ claim_due(bool news)
 	if (job_room() == 0)
 		return job_room_at();
 	/* Each answer of a store wakes us; room comes with few of them. */
-	if (!news && !pace_has_room_anywhere() && clock_now() < look_at)
+	if (!news && may_send && !pace_has_room_anywhere() && clock_now() < look_at)
 		return look_at;
 	look_at = TimestampTzPlusMilliseconds(clock_now(), LOOK_MS);
 	/* Cut short, the claims are committed here all the same. */
 	if (work_try(&patience, "claiming captures", claim_some, &work) == WORK_FAILED)
+	{
+		may_send = true;		/* else nothing would be due until the sweep */
 		return patience.not_before;
+	}
 	if (work.n > 0)
 		stop_point("claim.committed");
 

@@ -12,9 +12,10 @@
 
 /*
  * Claim what is due and begin its conversations; outside a transaction.
- * Without `news`, what may have become due is of stores that we have met, and
- * looked for only while one of those has room.  Returns when to try again what
- * failed, or was not looked for: by clock_now(), DT_NOEND if neither.
+ * Without `news`, and while no store that we have met has room, only once a
+ * second: for other stores, and for tests.  Returns when to try again what
+ * failed, or was not looked for: by clock_now(), DT_NOEND if neither, or if a
+ * conversation's end will tell.
  */
 extern TimestampTz claim_due(bool news);
 

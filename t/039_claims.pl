@@ -32,13 +32,28 @@ $settled += calls('queue_settle');
 cmp_ok($settled, '>', 30, 'a backlog is settled in many steps');
 cmp_ok($claims, '<=', $settled, "after each of these it is claimed once at most: $claims times in $settled");
 
+# ---- the first claim of a worker fails, for somebody locks what tells Odoo's copies apart ----
+
+my $other = $shop->another_store('other');
+my $late = { name => 'late', store => $other };
+my $person = $shop->{node}->background_psql('odoo', on_error_stop => 0);
+my $log = $shop->log_size;
+$shop->place($late);
+$person->query_safe('BEGIN; LOCK TABLE ir_config_parameter');
+$shop->pay_all($late);
+$shop->wait_until('a claim has failed', sub { $shop->log_since($log) =~ /lock timeout/ });
+$shop->wait_until('the worker has left', $has_left);
+$person->query_safe('ROLLBACK');
+$shop->come_to_their_end($late);    # long before the next sweep, which is in a quarter of an hour
+
 # ---- while a store has no room for minutes, a person holds what another one has to do ----
 
 my $full = $shop->another_store('full', 'quota_reserve => 0', quota => { limit => 12, window_ms => 600_000 });
-my $other = $shop->another_store('other');
 my @waits = map { { name => "full $_", store => $full } } 1 .. 10;
 my $held = { name => 'held', store => $other };
-my $person = $shop->{node}->background_psql('odoo', on_error_stop => 0);
+# One worker sees all of it: another one would look at everything when it begins.
+$shop->{node}->append_conf('postgresql.conf', "bcpaid.idle_timeout = '1min'");
+$shop->{node}->reload;
 $shop->place(@waits, $held);
 $shop->odoo("SELECT bcpaid.pause($other->[0])");
 $shop->pay_all(@waits, $held);
