@@ -9,7 +9,7 @@ import sys
 HEAD = """# Results
 
 Measured by `bench/run all`, which wrote this file: {where}. The limit is what the same machine did without
-bcpaid, or with nothing but the bare minimum, measured in the same run; the ratio is the figure divided by it.
+bcpaid, or with nothing but the bare minimum, measured in the same run; the ratio is the figure divided by it. [NOTES.md](NOTES.md) says why targets are not met, and what was tried.
 
 | figure | measured | limit | ratio | target | met |
 |---|---|---|---|---|---|

@@ -90,7 +90,8 @@ as_user() {
 	cd "$work/source" || return
 	"${drop[@]}" env -i HOME="$work" TMPDIR="$work/tmp" PATH="$pg_bin:/usr/local/bin:/usr/bin:/bin" \
 		LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" PYTHONDONTWRITEBYTECODE=1 PG_CONFIG="$pg_bin/pg_config" \
-		BCPAID_WORK="$work" BCPAID_DATABASES="${BCPAID_DATABASES:-}" BCPAID_FUZZ_S="${BCPAID_FUZZ_S:-}" "$@"
+		BCPAID_WORK="$work" BCPAID_DATABASES="${BCPAID_DATABASES:-}" BCPAID_FUZZ_S="${BCPAID_FUZZ_S:-}" \
+		BCPAID_CAPTURES="${BCPAID_CAPTURES:-}" "$@"
 }
 
 # --- Debian's packages ------------------------------------------------------
