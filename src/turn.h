@@ -20,8 +20,10 @@ typedef struct Turn
 extern void turn_launcher_starts(void);
 extern void turn_launcher_ends(void);
 
-/* Have a database visited, unless there is no room; forget one, unless it is there and has news. */
+/* Is it kept track of? */
 extern bool turn_knows(Oid database);
+
+/* Have a database visited, unless there is no room; forget one, unless it is there and has news. */
 extern bool turn_add(Oid database);
 extern void turn_forget(Oid database, bool is_gone);
 
