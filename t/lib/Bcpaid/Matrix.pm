@@ -173,6 +173,7 @@ sub bring_to_places
 	my ($self) = @_;
 	my ($shop, $stops, @cells) = ($self->{shop}, $self->{stops}, @{ $self->{cells} });
 	my @hanging = grep { $_->{hangs} } @cells;
+	my @new = grep { !$_->{settled} } @hanging;
 
 	for my $cell (@cells)
 	{
@@ -190,8 +191,11 @@ sub bring_to_places
 		eval { $cell->{pid} = $stops->wait_for_stop($cell->{database}, $cell->{at}); 1 } or die $@, $self->all_of($cell);
 	}
 	$shop->control('POST', 'disconnect', {});
-	$self->pay(grep { !$_->{settled} } @hanging);
-	$stops->let_go($_->{database}) for grep { $_->{settled} } @hanging;
+	# All send at once, for the first must not have given up when the last one comes.
+	$stops->stop_at($_->{database}, 'claim.committed') for @new;
+	$self->pay(@new);
+	$stops->wait_for_stop($_->{database}, 'claim.committed') for @new;
+	$stops->let_go($_->{database}) for @hanging;
 	$shop->control('POST', 'wait', { timeout_ms => 60000, held => scalar grep { $_->{hangs} || $_->{late} } @cells });
 	my @read_back = grep { $_->{read_back} } @cells;
 	$shop->wait_until('what is read back is applied', sub { !grep { $_ ne 'applied' } values %{ $self->observe(@read_back) } });
