@@ -12,10 +12,13 @@ def measure(bench):
     captures = int(os.environ.get("BCPAID_CAPTURES") or bench.size(40_000, 400))
     parts = 8
     each = captures // parts
+    first = bench.size(5_000, 100)
     kb = []
-    with net.shop(bench, captures, 20, conf="bcpaid.idle_timeout = '10min'") as (store, server):
+    with net.shop(bench, first + captures, 20, conf="bcpaid.idle_timeout = '10min'") as (store, server):
+        # A slow store has as many connections opened, and kept, as there will ever be.
+        net.captured(store, server, 1, first, seconds=3600, latency_ms=100)
         for part in range(parts):
-            net.captured(store, server, part * each + 1, each, seconds=3600)
+            net.captured(store, server, first + part * each + 1, each, seconds=3600)
             kb.append(net.own_kb(net.worker_ids(server)[0]))
             lib.tell(f"  {(part + 1) * each} captures, {kb[-1]} kB")
     # The first half is filling caches.
