@@ -123,10 +123,15 @@ def captured(store, server, first, count, seconds=600, **how):
     store.set(**how)
     burst = Burst(store, server, first, count, seconds)
     report = burst.report = store.report()
-    burst.requests_per_s = (report["reads"] + report["writes"]) / ((report["last_us"] - report["first_us"]) / 1e6)
+    burst.requests_per_s = requests_per_s(report)
     if burst.report["captured"] != count or burst.report["doubles"] or burst.report["unknown"]:
         raise lib.shop.Problem(f"{count} orders were paid, the store says {burst.report}")
     return burst
+
+
+def requests_per_s(report):
+    """By the store's clock, from the first request to the last."""
+    return (report["reads"] + report["writes"]) / ((report["last_us"] - report["first_us"]) / 1e6)
 
 
 def worker_ids(server):

@@ -8,8 +8,9 @@ import sys
 
 HEAD = """# Results
 
-Measured by `bench/run all`, which wrote this file: {where}. The limit is what the same machine did without
-bcpaid, or with nothing but the bare minimum, measured in the same run; the ratio is the figure divided by it. [NOTES.md](NOTES.md) says why targets are not met, and what was tried.
+Measured by `bench/run all`, which wrote this file: {where}. The limit is what the same machine did in
+the same run without bcpaid, or with nothing but the bare minimum; where bcpaid is compared with itself or with a rule, the list below says so. The ratio is the
+figure divided by the limit, by the median of the rounds where they were measured in turn. [NOTES.md](NOTES.md) says why targets are not met, and what was tried.
 
 | figure | measured | limit | ratio | target | met |
 |---|---|---|---|---|---|

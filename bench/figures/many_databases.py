@@ -11,7 +11,6 @@ CONF = """
 bcpaid.max_workers = 3
 bcpaid.max_databases = 1100
 max_worker_processes = 8
-fsync = off
 """
 PAID = """
 SELECT bcpaid.confirm_environment();
@@ -24,13 +23,15 @@ def measure(bench):
     count = bench.size(1000, 10)
     with net.shop(bench, 1, 1, CONF) as (store, server):
         names = [f"shop_{n}" for n in range(count)]
-        server.sql("ALTER SYSTEM SET bcpaid.enabled = off", "postgres", "postgres")
+        for setting in "bcpaid.enabled", "fsync":           # a thousand databases are made faster without
+            server.sql(f"ALTER SYSTEM SET {setting} = off", "postgres", "postgres")
         server.ctl("restart", "-m", "fast")
         lib.tell(f"  {count} databases ...")
         for n, name in enumerate(names):
             server.sql(f"CREATE DATABASE {name} TEMPLATE odoo OWNER odoo STRATEGY file_copy", "postgres", "postgres")
             server.sql(PAID.format(5_000_000 + n), "odoo", name)
-        server.sql("ALTER SYSTEM RESET bcpaid.enabled", "postgres", "postgres")
+        for setting in "bcpaid.enabled", "fsync":
+            server.sql(f"ALTER SYSTEM RESET {setting}", "postgres", "postgres")
         store.set()
         server.ctl("restart", "-m", "fast")
         begin = time.monotonic()

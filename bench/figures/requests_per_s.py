@@ -30,8 +30,8 @@ def measure(bench):
         def bare():
             store.set(latency_ms=LATENCY_MS)
             in_flight = bursts[-1].under_way if bursts else STORES * IN_FLIGHT_EACH
-            found = store.bare(each, in_flight, STORES)
-            return found["requests"] / found["seconds"]
+            store.bare(each, in_flight, STORES)
+            return net.requests_per_s(store.report())
 
         mine, http = lib.interleaved(rounds, burst, bare)
     ratio = lib.ratio(mine, http)
