@@ -13,10 +13,6 @@
  */
 #include "postgres.h"
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -45,7 +41,6 @@
 #define FAILED_PAUSE		5000	/* ms, after an unexpected end */
 #define VISIT_AGAIN		10000	/* ms, when nothing could be found out */
 #define TIME_SLICE			10000	/* ms, when other databases wait */
-#define LARGE_BLOCK			(128 * 1024)	/* bytes: where glibc begins */
 
 typedef struct Survey
 {
@@ -61,7 +56,6 @@ static volatile sig_atomic_t terminated = false;
 static Oid	my_database = InvalidOid;
 
 /* prototypes of private functions */
-static void return_large_blocks(void);
 static void terminate(SIGNAL_ARGS);
 static void cancel_at_timeout(SIGNAL_ARGS);
 static void at_exit(int code, Datum arg);
@@ -81,7 +75,6 @@ bcpaid_worker_main(Datum arg)
 {
 	WorkerStart start;
 
-	return_large_blocks();
 	memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(start));
 	my_owner = start.owner;
 	my_database = DatumGetObjectId(arg);
@@ -99,19 +92,6 @@ bcpaid_worker_main(Datum arg)
 		visit();
 	note_ignore_this_session();
 	work();
-}
-
-/*
- * To the system, whenever one is freed.  Left alone, glibc raises its threshold
- * to what was freed last, and then keeps large blocks among small ones, where
- * they leave holes: memory grew for as long as a worker stayed.
- */
-static void
-return_large_blocks(void)
-{
-#ifdef __GLIBC__
-	(void) mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-#endif
 }
 
 /* Remembered: ProcDiePending is taken down before the exit begins. */
