@@ -249,6 +249,8 @@ work(void)
 		failures_seen = work_failures();
 		stay = may_stay(since);
 		next = capture_round(news, stay);
+		if (news)
+			idle_since = 0;		/* to judge is work, too */
 
 		if (capture_in_flight() == 0)
 		{
