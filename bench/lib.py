@@ -15,6 +15,7 @@ Whatever else is returned explains the figure. With bench.quick sizes are small 
 """
 
 import contextlib
+import glob
 import os
 import shutil
 import statistics
@@ -149,6 +150,11 @@ class Server:
             with open(self.log) as file:
                 raise shop.Problem("pg_ctl failed:\n" + "".join(file.readlines()[-10:]))
 
+    def process(self):
+        """The postmaster's."""
+        with open(os.path.join(self.data, "postmaster.pid")) as file:
+            return int(file.readline())
+
     def configure(self, conf):
         """Settings in addition, which count from the next start or reload on."""
         with open(os.path.join(self.data, "postgresql.conf"), "a") as file:
@@ -188,6 +194,10 @@ def server_in(directory, conf="", preload=True, store=None, attach=True, shared_
         with contextlib.suppress(shop.Problem):
             server.ctl("stop", "-m", "immediate")
         shutil.rmtree(server.data, ignore_errors=True)
+
+
+def children_of(process):
+    return [int(word) for path in glob.glob(f"/proc/{process}/task/*/children") for word in open(path).read().split()]
 
 
 def ask_store(store, method, path, data=None):

@@ -5,7 +5,6 @@ does not get, and both sides of a ratio would measure the sandbox.
 """
 
 import contextlib
-import glob
 import json
 import os
 import subprocess
@@ -136,10 +135,8 @@ def requests_per_s(report):
 
 def worker_ids(server):
     """Of the workers' processes, without asking the server."""
-    with open(os.path.join(server.data, "postmaster.pid")) as file:
-        paths = glob.glob(f"/proc/{int(file.readline())}/task/*/children")
     found = []
-    for one in [int(word) for path in paths for word in open(path).read().split()]:
+    for one in lib.children_of(server.process()):
         with contextlib.suppress(OSError):
             if b": bcpaid worker" in open(f"/proc/{one}/cmdline", "rb").read():
                 found.append(one)
