@@ -1,8 +1,9 @@
-"""The limit of PostgreSQL: what a capture writes, by pgbench, with nothing between.
+"""The limit of PostgreSQL: what captures write, by pgbench, with nothing between.
 
-In as few transactions as the promises allow: the intent and the outcome are durable, each for itself; what a crash may
-undo is not waited for, as bcpaid does not. Statements are prepared and sent in one go, so that nothing waits for a client.
-Into tables of the same shape, in a schema of their own: a worker that meets captures of nobody takes them for a crash's.
+The intent and the outcome are durable, each for itself; what a crash may undo is not waited for, as bcpaid does not. So
+many captures go in each transaction, of which there are four, by eight clients. Statements are prepared and sent in one
+go, so that nothing waits for a client. Into tables of the same shape, in a schema of their own: a worker that meets
+captures of nobody takes them for a crash's.
 """
 
 import re
@@ -11,14 +12,15 @@ CLIENTS = 8
 TABLES = "CREATE SCHEMA bare;" + "".join(f"CREATE TABLE bare.{name.partition('.')[2]} (LIKE {name} INCLUDING ALL);"
                                          for name in ("bcpaid.capture", "bcpaid.history", "bcpaid.attempt", "public.sale_order"))
 ORDERS = "INSERT INTO bare.sale_order SELECT * FROM public.sale_order WHERE id BETWEEN {} AND {}; ANALYZE bare.sale_order;"
-HISTORY = "INSERT INTO bare.history (capture_id, state, by) VALUES (:id, '{}', 'worker');\n"
+IDS = "generate_series(:id::bigint, :last) id"
+HISTORY = f"INSERT INTO bare.history (capture_id, state, by) SELECT id, '{{}}', 'worker' FROM {IDS};\n"
 ATTEMPT = ("INSERT INTO bare.attempt (capture_id, purpose, requests, status, took_ms, outcome)"
-           " VALUES (:id, '{}', {}, 200, 10, '{}');\n")
-MOVE = "UPDATE bare.capture SET state = '{}', due = clock_timestamp(), changed_at = clock_timestamp(){} WHERE id = :id;\n"
-SCRIPT = ("\\set n :n + 1\n\\set id :base + :client_id * 1000000 + :n\n\\set order_id :first + :id % :orders\n\\startpipeline\n"
+           f" SELECT id, '{{}}', {{}}, 200, 10, '{{}}' FROM {IDS};\n")
+MOVE = "UPDATE bare.capture SET state = '{}', due = clock_timestamp(), changed_at = clock_timestamp(){} WHERE id BETWEEN :id AND :last;\n"
+SCRIPT = ("\\set n :n + :batch\n\\set id :base + :client_id * 1000000 + :n\n\\set order_id :first + :client_id * :orders_of_one + :n % (:orders_of_one - :batch)\n\\set last :id + :batch - 1\n\\set last_order :order_id + :batch - 1\n\\startpipeline\n"
           "BEGIN;\nSET LOCAL synchronous_commit = off;\n"
           "INSERT INTO bare.capture (id, store_hash, remote_order_id, order_id, store_id, origin, requested_by, amount, currency, marker)"
-          " VALUES (:id, 'bench', :id, :order_id, 1, 'payment', 'bcpaid', 10, 'USD', 'bcpaid-0123456789abcdef0123456789abcdef');\n"
+          f" SELECT id, 'bench', id, :order_id + id - :id, 1, 'payment', 'bcpaid', 10, 'USD', 'bcpaid-0123456789abcdef0123456789abcdef' FROM {IDS};\n"
           + HISTORY.format("queued") + MOVE.format("claimed", "") + HISTORY.format("claimed") + "COMMIT;\n"
           "BEGIN;\n" + ATTEMPT.format("look", 2, "go") + MOVE.format("sending", ", sends = 1, sent_at = clock_timestamp()")
           + HISTORY.format("sending") + "COMMIT;\n"
@@ -26,7 +28,7 @@ SCRIPT = ("\\set n :n + 1\n\\set id :base + :client_id * 1000000 + :n\n\\set ord
           + MOVE.format("captured", ", captured_by = 'bcpaid', captured_at = clock_timestamp(), transaction_id = '9007199254740993'")
           + HISTORY.format("captured") + "COMMIT;\n"
           "BEGIN;\nSET LOCAL synchronous_commit = off;\n"
-          "UPDATE bare.sale_order SET bcpaid_payment_status = 'Captured' WHERE id = :order_id;\n"
+          "UPDATE bare.sale_order SET bcpaid_payment_status = 'Captured' WHERE id BETWEEN :order_id AND :last_order;\n"
           + MOVE.format("applied", "") + HISTORY.format("applied") + "COMMIT;\n\\endpipeline\n")
 
 
@@ -37,10 +39,10 @@ class Writes:
         self.server, self.first, self.orders, self.runs = server, first, orders, 0
         server.root(TABLES + ORDERS.format(first, first + orders - 1))
 
-    def rate(self, captures):
+    def rate(self, captures, batch=1):
         """Captures a second."""
         self.runs += 1
-        said = self.server.pgbench(SCRIPT, "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-t", str(captures // CLIENTS),
-                                   "-D", "n=0", "-D", f"base={self.runs * 1_000_000_000}", "-D", f"first={self.first}", "-D", f"orders={self.orders}",
-                                   user="postgres")
-        return float(re.search(r"tps = ([\d.]+)", said)[1])
+        numbers = {"n": 0, "batch": batch, "base": self.runs * 1_000_000_000, "first": self.first, "orders_of_one": self.orders // CLIENTS}
+        said = self.server.pgbench(SCRIPT, "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-t", str(captures // CLIENTS // batch),
+                                   *(word for name, value in numbers.items() for word in ("-D", f"{name}={value}")), user="postgres", database="dbname=odoo options='-c enable_seqscan=off'")
+        return batch * float(re.search(r"tps = ([\d.]+)", said)[1])
