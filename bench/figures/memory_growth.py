@@ -9,7 +9,7 @@ TARGET = "no growth: the second half of the time within 2 %"
 
 
 def measure(bench):
-    captures = int(os.environ.get("BCPAID_CAPTURES") or bench.size(40_000, 400))
+    captures = int(os.environ.get("BCPAID_CAPTURES") or bench.size(200_000, 400))
     parts = 8
     each = captures // parts
     first = bench.size(5_000, 100)
