@@ -52,7 +52,7 @@ typedef struct WakeShared
 	bool		no_slot;		/* max_worker_processes is used up */
 	bool		unclean;		/* a time of silence is to come, or not over */
 	TimestampTz silent_until;	/* when it ends; 0: not begun */
-	TimestampTz started_at;		/* when this memory was made */
+	TimestampTz started_at;		/* when this memory was made, or silence began */
 	int64		clock_offset;	/* of the system's clock, when last looked at */
 	bool		clock_was_set;	/* forward: that is why we are silent */
 	int			reserved_to;	/* slots of `reserved` ever used */

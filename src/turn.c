@@ -37,7 +37,10 @@ turn_launcher_starts(void)
 		}
 	}
 	if (shared->unclean && shared->silent_until == 0)
+	{
 		shared->silent_until = shared_silence_from_now();
+		shared->started_at = clock_now();	/* no read counts earlier */
+	}
 	LWLockRelease(shared->lock);
 }
 
