@@ -192,15 +192,19 @@ def apart(server):
     all_of_them = os.sched_getaffinity(0)
     first = min(all_of_them)
     try:
-        for process in theirs:
-            os.sched_setaffinity(process, all_of_them - {first} or all_of_them)
-        for process in ours:
-            os.sched_setaffinity(process, {first})
+        keep(theirs, all_of_them - {first} or all_of_them)
+        keep(ours, {first})
         yield
     finally:
-        for process in {*ours, *theirs, *lib.children_of(server.process())}:
-            with contextlib.suppress(ProcessLookupError):     # a worker may have left
-                os.sched_setaffinity(process, all_of_them)
+        # Twice: what forks meanwhile has what its parent had.
+        for _ in range(2):
+            keep([*ours, server.process(), *lib.children_of(server.process())], all_of_them)
+
+
+def keep(processes, processors):
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):     # a worker, or a session, may have left
+            os.sched_setaffinity(process, processors)
 
 
 def instructions(bench, what):

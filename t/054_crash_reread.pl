@@ -93,5 +93,8 @@ sub is_written_once_or_rightly_again
 	is(scalar(grep { $_->{at} >= $counts_from && $_->{answered_at} <= $absent_at } @answered) > 0, 1, "$name: it began when a read counts");
 	is(scalar(grep { $_->{at} >= $absent_at + $Bcpaid::Matrix::SETTLE_S - $moment && $_->{at} < $second } @answered) > 0, 1,
 		"$name: another one, settle_time later, agreed");
+	# That one, and the look after it: none of them is from before the server began anew.
+	cmp_ok(scalar(grep { $_->{at} >= $began_anew + $matrix->{silence} - $moment && $_->{at} < $second } @answered), '>=', 2,
+		"$name: the store was read and looked at when that counts") if $began_anew;
 	return;
 }
