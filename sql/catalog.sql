@@ -145,7 +145,8 @@ WHERE c.relnamespace = 'bcpaid'::regnamespace AND c.relkind = 'r' AND a.grantee 
 SELECT name, shipped FROM bcpaid.profile ORDER BY name;
 
 \echo == what an extension shall be, and where it is
-SELECT a.superuser, a.trusted, a.relocatable, a.schema, a.requires FROM pg_available_extension_versions a WHERE a.name = 'bcpaid';
+SELECT a.superuser, a.trusted, a.relocatable, a.schema, a.requires FROM pg_available_extension_versions a
+JOIN pg_extension e ON (a.name, a.version) = (e.extname, e.extversion) WHERE a.name = 'bcpaid';
 SELECT m.type, m.identity FROM pg_temp.member m
 WHERE m.identity !~ '^"?bcpaid"?(\.|$)' AND m.identity !~ ' on bcpaid\.' ORDER BY m.type, m.identity COLLATE "C";
 -- The row types of a caller's own cannot get in the way: nothing takes "any" or an anyelement.

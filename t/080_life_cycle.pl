@@ -179,8 +179,8 @@ in_time('DROP EXTENSION under a busy worker', 'busy', sub { $shop->odoo('SET cli
 
 # The next version adds to the ledger and replaces what the worker has plans of.
 # It stays in this run's installation: another test, which copies that, must not see it vanish.
-unlink $update;
-PostgreSQL::Test::Utils::append_to_file($update, <<'SQL');
+open my $script, '>', $update or die "$update: $!";
+print {$script} <<'SQL';
 ALTER TABLE bcpaid.capture ADD COLUMN note text NOT NULL DEFAULT '';
 ALTER TABLE bcpaid.store ADD COLUMN note text;
 DO $$ BEGIN
@@ -188,6 +188,7 @@ DO $$ BEGIN
                     ' due = ', ' note = ''by the next version'', due = ');
 END $$;
 SQL
+close $script or die "$update: $!";
 in_flight('updated');
 my $updated = worker('updated');
 my $log = $shop->log_size;
