@@ -23,7 +23,9 @@
 #include "sqlcall.h"
 #include "work.h"
 
-static BlockNumber planned_for = 0; /* blocks of the ledger */
+#define SMALL_LEDGER	10		/* blocks: for fewer, any plan will do */
+
+static BlockNumber planned_for = SMALL_LEDGER;	/* blocks of the ledger */
 
 /* prototypes of private functions */
 static void plan_for_more(Oid schema);
@@ -61,7 +63,7 @@ static void
 plan_for_more(Oid schema)
 {
 	Relation	ledger = table_open(get_relname_relid("capture", schema), AccessShareLock);
-	BlockNumber blocks = RelationGetNumberOfBlocks(ledger);
+	BlockNumber blocks = Max(RelationGetNumberOfBlocks(ledger), SMALL_LEDGER);
 
 	table_close(ledger, NoLock);
 	if (blocks <= 2 * planned_for && blocks >= planned_for / 2)

@@ -174,15 +174,20 @@ COMMENT ON FUNCTION bcpaid.queue_move(bigint[], text, text, timestamptz, text) I
  * What a worker left that died: a claim was only a claim; an intent may have
  * been sent, and must be looked for.  When it was sent nobody knows, for the
  * worker may have stood still between intent and write: at the latest just now.
+ * Most left nothing: then no statement but the first is planned.
  */
 CREATE FUNCTION bcpaid.queue_recover(silence interval) RETURNS void
-LANGUAGE sql AS $$
-    SELECT bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture WHERE state = 'claimed'),
-                             'queued', 'the worker ended before it sent anything', NULL, 'worker');
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM bcpaid.capture WHERE state IN ('claimed', 'sending')) THEN
+        RETURN;
+    END IF;
+    PERFORM bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture WHERE state = 'claimed'),
+                              'queued', 'the worker ended before it sent anything', NULL, 'worker');
     UPDATE bcpaid.capture SET sent_at = pg_catalog.clock_timestamp() WHERE state = 'sending';
-    SELECT bcpaid.queue_move(ARRAY[id], 'unknown', 'the worker ended while it was sending', sent_at + silence, 'worker')
-      FROM bcpaid.capture WHERE state = 'sending';
-$$;
+    PERFORM bcpaid.queue_move(ARRAY[id], 'unknown', 'the worker ended while it was sending', sent_at + silence, 'worker')
+       FROM bcpaid.capture WHERE state = 'sending';
+END $$;
 COMMENT ON FUNCTION bcpaid.queue_recover(interval) IS 'take up what an earlier worker left';
 
 /*
@@ -194,10 +199,18 @@ COMMENT ON FUNCTION bcpaid.queue_recover(interval) IS 'take up what an earlier w
  * Returns how many captures would have waited.
  */
 CREATE FUNCTION bcpaid.queue_mend_times() RETURNS integer
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+DECLARE
+    n integer;
+BEGIN
+    UPDATE bcpaid.progress SET swept_at = pg_catalog.clock_timestamp() WHERE swept_at > pg_catalog.clock_timestamp();
+    IF NOT EXISTS (SELECT FROM bcpaid.capture WHERE state <> 'applied')
+        AND NOT EXISTS (SELECT FROM bcpaid.store WHERE retry_at > pg_catalog.clock_timestamp()) THEN
+        RETURN 0;               /* as at most starts: what follows is long to plan */
+    END IF;
+
     UPDATE bcpaid.capture SET sent_at = pg_catalog.clock_timestamp()
      WHERE state = 'sending' AND sent_at > pg_catalog.clock_timestamp();
-    UPDATE bcpaid.progress SET swept_at = pg_catalog.clock_timestamp() WHERE swept_at > pg_catalog.clock_timestamp();
     WITH late AS MATERIALIZED (
         SELECT c.id FROM bcpaid.store s
           JOIN bcpaid.capture c ON c.store_id = s.id AND c.state IN ('queued', 'waiting', 'unknown')
@@ -219,6 +232,7 @@ LANGUAGE sql AS $$
          WHERE c.id IN (SELECT l.id FROM late l UNION ALL SELECT u.id FROM unapplied u)
         RETURNING 1
     )
-    SELECT pg_catalog.count(*)::integer FROM mended
-$$;
+    SELECT pg_catalog.count(*) INTO n FROM mended;
+    RETURN n;
+END $$;
 COMMENT ON FUNCTION bcpaid.queue_mend_times() IS 'make due what the clock, set back, would delay';
