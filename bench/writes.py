@@ -17,19 +17,29 @@ HISTORY = f"INSERT INTO bare.history (capture_id, state, by) SELECT id, '{{}}', 
 ATTEMPT = ("INSERT INTO bare.attempt (capture_id, purpose, requests, status, took_ms, outcome)"
            f" SELECT id, '{{}}', {{}}, 200, 10, '{{}}' FROM {IDS};\n")
 MOVE = "UPDATE bare.capture SET state = '{}', due = clock_timestamp(), changed_at = clock_timestamp(){} WHERE id BETWEEN :id AND :last;\n"
-SCRIPT = ("\\set n :n + :batch\n\\set id :base + :client_id * 1000000 + :n\n\\set order_id :first + :client_id * :orders_of_one + :n % (:orders_of_one - :batch)\n\\set last :id + :batch - 1\n\\set last_order :order_id + :batch - 1\n\\startpipeline\n"
-          "BEGIN;\nSET LOCAL synchronous_commit = off;\n"
-          "INSERT INTO bare.capture (id, store_hash, remote_order_id, order_id, store_id, origin, requested_by, amount, currency, marker)"
-          f" SELECT id, 'bench', id, :order_id + id - :id, 1, 'payment', 'bcpaid', 10, 'USD', 'bcpaid-0123456789abcdef0123456789abcdef' FROM {IDS};\n"
-          + HISTORY.format("queued") + MOVE.format("claimed", "") + HISTORY.format("claimed") + "COMMIT;\n"
-          "BEGIN;\n" + ATTEMPT.format("look", 2, "go") + MOVE.format("sending", ", sends = 1, sent_at = clock_timestamp()")
-          + HISTORY.format("sending") + "COMMIT;\n"
-          "BEGIN;\n" + ATTEMPT.format("send", 1, "taken")
-          + MOVE.format("captured", ", captured_by = 'bcpaid', captured_at = clock_timestamp(), transaction_id = '9007199254740993'")
-          + HISTORY.format("captured") + "COMMIT;\n"
-          "BEGIN;\nSET LOCAL synchronous_commit = off;\n"
-          "UPDATE bare.sale_order SET bcpaid_payment_status = 'Captured' WHERE id BETWEEN :order_id AND :last_order;\n"
-          + MOVE.format("applied", "") + HISTORY.format("applied") + "COMMIT;\n\\endpipeline\n")
+CAPTURED = ", captured_by = 'bcpaid', captured_at = clock_timestamp(), transaction_id = '9007199254740993'"
+SCRIPT = f"""
+\\set n :n + :batch
+\\set id :base + :client_id * 1000000 + :n
+\\set order_id :first + :client_id * :orders_of_one + :n % (:orders_of_one - :batch)
+\\set last :id + :batch - 1
+\\set last_order :order_id + :batch - 1
+\\startpipeline
+BEGIN;
+SET LOCAL synchronous_commit = off;
+INSERT INTO bare.capture (id, store_hash, remote_order_id, order_id, store_id, origin, requested_by, amount, currency, marker)
+SELECT id, 'bench', id, :order_id + id - :id, 1, 'payment', 'bcpaid', 10, 'USD', 'bcpaid-0123456789abcdef0123456789abcdef' FROM {IDS};
+{HISTORY.format("queued")}{MOVE.format("claimed", "")}{HISTORY.format("claimed")}COMMIT;
+BEGIN;
+{ATTEMPT.format("look", 2, "go")}{MOVE.format("sending", ", sends = 1, sent_at = clock_timestamp()")}{HISTORY.format("sending")}COMMIT;
+BEGIN;
+{ATTEMPT.format("send", 1, "taken")}{MOVE.format("captured", CAPTURED)}{HISTORY.format("captured")}COMMIT;
+BEGIN;
+SET LOCAL synchronous_commit = off;
+UPDATE bare.sale_order SET bcpaid_payment_status = 'Captured' WHERE id BETWEEN :order_id AND :last_order;
+{MOVE.format("applied", "")}{HISTORY.format("applied")}COMMIT;
+\\endpipeline
+"""
 
 
 class Writes:
@@ -44,5 +54,6 @@ class Writes:
         self.runs += 1
         numbers = {"n": 0, "batch": batch, "base": self.runs * 1_000_000_000, "first": self.first, "orders_of_one": self.orders // CLIENTS}
         said = self.server.pgbench(SCRIPT, "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-t", str(captures // CLIENTS // batch),
-                                   *(word for name, value in numbers.items() for word in ("-D", f"{name}={value}")), user="postgres", database="dbname=odoo options='-c enable_seqscan=off'")
+                                   *(word for name, value in numbers.items() for word in ("-D", f"{name}={value}")),
+                                   user="postgres", database="dbname=odoo options='-c enable_seqscan=off'")
         return batch * float(re.search(r"tps = ([\d.]+)", said)[1])
