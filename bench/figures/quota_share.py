@@ -1,4 +1,4 @@
-"""How much of a store's quota of 150 requests in 30 s is used while captures wait for it."""
+"""How much of a store's quota of 150 requests in 30 s is used while captures wait for it, with nothing reserved for other apps."""
 
 import time
 
