@@ -23,9 +23,8 @@
 #include "sqlcall.h"
 #include "work.h"
 
-#define SMALL_LEDGER	10		/* blocks: for fewer, any plan will do */
-
-static BlockNumber planned_for = SMALL_LEDGER;	/* blocks of the ledger */
+static BlockNumber planned_for = 1; /* blocks of the ledger: its first one
+									 * makes no difference */
 
 /* prototypes of private functions */
 static void plan_for_more(Oid schema);
@@ -63,7 +62,7 @@ static void
 plan_for_more(Oid schema)
 {
 	Relation	ledger = table_open(get_relname_relid("capture", schema), AccessShareLock);
-	BlockNumber blocks = Max(RelationGetNumberOfBlocks(ledger), SMALL_LEDGER);
+	BlockNumber blocks = RelationGetNumberOfBlocks(ledger);
 
 	table_close(ledger, NoLock);
 	if (blocks <= 2 * planned_for && blocks >= planned_for / 2)

@@ -174,7 +174,8 @@ COMMENT ON FUNCTION bcpaid.queue_move(bigint[], text, text, timestamptz, text) I
  * What a worker left that died: a claim was only a claim; an intent may have
  * been sent, and must be looked for.  When it was sent nobody knows, for the
  * worker may have stood still between intent and write: at the latest just now.
- * Most left nothing: then no statement but the first is planned.
+ * Most left nothing: then no statement but the first is planned.  Locked first:
+ * a person may be cancelling what was claimed.
  */
 CREATE FUNCTION bcpaid.queue_recover(silence interval) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -182,7 +183,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM bcpaid.capture WHERE state IN ('claimed', 'sending')) THEN
         RETURN;
     END IF;
-    PERFORM bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture WHERE state = 'claimed'),
+    PERFORM bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture WHERE state = 'claimed' FOR UPDATE),
                               'queued', 'the worker ended before it sent anything', NULL, 'worker');
     UPDATE bcpaid.capture SET sent_at = pg_catalog.clock_timestamp() WHERE state = 'sending';
     PERFORM bcpaid.queue_move(ARRAY[id], 'unknown', 'the worker ended while it was sending', sent_at + silence, 'worker')
@@ -206,7 +207,7 @@ BEGIN
     UPDATE bcpaid.progress SET swept_at = pg_catalog.clock_timestamp() WHERE swept_at > pg_catalog.clock_timestamp();
     IF NOT EXISTS (SELECT FROM bcpaid.capture WHERE state <> 'applied')
         AND NOT EXISTS (SELECT FROM bcpaid.store WHERE retry_at > pg_catalog.clock_timestamp()) THEN
-        RETURN 0;               /* as at most starts: what follows is long to plan */
+        RETURN 0;               /* so it is at nearly every start, and what follows is long to plan */
     END IF;
 
     UPDATE bcpaid.capture SET sent_at = pg_catalog.clock_timestamp()

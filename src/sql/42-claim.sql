@@ -164,7 +164,7 @@ DECLARE
 BEGIN
     IF problem IS NOT NULL THEN
         PERFORM bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture
-                                         WHERE id = ANY (captures) AND state IN ('claimed', 'unknown')),
+                                         WHERE id = ANY (captures) AND state IN ('claimed', 'unknown') FOR UPDATE),
                                   'waiting', problem,
                                   pg_catalog.clock_timestamp() + interval '1 minute', 'worker');
         RETURN;
