@@ -18,6 +18,7 @@
 
 #define IN_FLIGHT_MAX	64		/* conversations with one store */
 #define HEADERLESS_MAX	16		/* with one that does not tell its quota */
+#define SUCCESS_MS		1000	/* a success is news no more often */
 #define PILOT_MS		5000	/* so long the next waits for the first one's
 								 * answer */
 
@@ -34,6 +35,7 @@ typedef struct Pace
 	int			total;
 	TimestampTz reset_at;
 	TimestampTz started_at;		/* when its last conversation began */
+	TimestampTz success_at;		/* when its last success was news */
 	struct Pace *next;
 } Pace;
 
@@ -141,6 +143,23 @@ room_of(Pace *pace, TimestampTz now)
 	else
 		most = 1;
 	return Max(most - pace->in_flight, 0);
+}
+
+bool
+pace_success_is_news(int store_id)
+{
+	Pace	   *pace = find(store_id);
+
+	if (clock_now() < TimestampTzPlusMilliseconds(pace->success_at, SUCCESS_MS))
+		return false;
+	pace->success_at = clock_now();
+	return true;
+}
+
+void
+pace_put_off(int store_id)
+{
+	find(store_id)->success_at = 0;
 }
 
 bool

@@ -38,6 +38,14 @@ extern bool pace_has_room(int store_id);
 /* Has any store met so far room? */
 extern bool pace_has_room_anywhere(void);
 
+/*
+ * Is it worth writing down that the store took a write?  Once in a while, and
+ * the first time after a capture was put off (whether it is at fault itself is
+ * told by that).
+ */
+extern bool pace_success_is_news(int store_id);
+extern void pace_put_off(int store_id);
+
 /* Did this answer leave less of our share than a capture needs?  Until when, in ms; 0: no. */
 extern int	pace_used_up_ms(const BcResult *result, float reserve);
 

@@ -32,8 +32,6 @@ typedef struct Batch
 	int			nmoves;
 	QueueAttempt *attempts;
 	int			nattempts;
-	int		   *succeeded;		/* stores of which that is written */
-	int			nsucceeded;
 } Batch;
 
 /* prototypes of private functions */
@@ -45,8 +43,8 @@ static void keep_attempt(const Job *job, Batch *batch);
 static bool is_fresh(const Job *job);
 static void settle_read_back(Job *job, Batch *batch);
 static void move(Batch *batch);
-static void write_store(const Job *job, const SettleStore *store, Batch *batch);
-static bool is_repeated(int store_id, const SettleStore *store, Batch *batch);
+static void write_store(const Job *job, const SettleStore *store);
+static bool is_no_news(int store_id, const SettleStore *store);
 static void grant_intents(const Job *only);
 static void advance(Job *job, WorkResult committed);
 static void do_not_send(Job *job);
@@ -108,7 +106,6 @@ settle_together(void *arg)
 		.movers = palloc(sizeof(Job *) * Max(job_count, 1)),
 		.moves = palloc(sizeof(QueueMove) * Max(job_count, 1)),
 		.attempts = palloc(sizeof(QueueAttempt) * Max(job_count, 1)),
-		.succeeded = palloc(sizeof(int) * Max(job_count, 1)),
 	};
 	dlist_iter	iter;
 
@@ -139,6 +136,8 @@ move(Batch *batch)
 	{
 		if (!batch->moves[i].moved)
 			batch->movers[i]->step = SETTLE_MOVE;
+		if (strcmp(batch->moves[i].to_state, "captured") != 0)
+			pace_put_off(batch->movers[i]->claim.store.id);
 	}
 }
 
@@ -160,7 +159,7 @@ settle_job(Job *job, Batch *batch)
 							  next, &store);
 	if (job->step == SETTLE_INTEND && !is_fresh(job))
 		job->step = SETTLE_LOOK;
-	write_store(job, &store, batch);
+	write_store(job, &store);
 	if (job->step == SETTLE_MOVE || job->step == SETTLE_READ_BACK)
 		batch->movers[batch->nmoves++] = job;
 }
@@ -205,15 +204,15 @@ settle_read_back(Job *job, Batch *batch)
 		queue_warn(job->claim.id, job->result.reason);
 	}
 	settle_quota(&job->claim, &job->result, &store);
-	write_store(job, &store, batch);
+	write_store(job, &store);
 }
 
 static void
-write_store(const Job *job, const SettleStore *store, Batch *batch)
+write_store(const Job *job, const SettleStore *store)
 {
 	int			id = job->claim.store.id;
 
-	if (store->condition == NULL || is_repeated(id, store, batch))
+	if (store->condition == NULL || is_no_news(id, store))
 		return;
 	if (queue_store(id, job->claim.generation, store->condition, store->detail, store->delay_ms))
 		ereport(LOG,
@@ -221,19 +220,15 @@ write_store(const Job *job, const SettleStore *store, Batch *batch)
 				 errhint("Set a valid token with bcpaid.set_token(), then run SELECT bcpaid.resume(%d).", id)));
 }
 
-/* That a store does well is written once for all that succeeded at the same time. */
+/*
+ * That a store does well is seldom written: people write to the same row, and
+ * in a transaction of Odoo's they would fail if we did meanwhile.
+ */
 static bool
-is_repeated(int store_id, const SettleStore *store, Batch *batch)
+is_no_news(int store_id, const SettleStore *store)
 {
-	if (strcmp(store->condition, "success") != 0 || store->delay_ms > 0)
-		return false;
-	for (int i = 0; i < batch->nsucceeded; i++)
-	{
-		if (batch->succeeded[i] == store_id)
-			return true;
-	}
-	batch->succeeded[batch->nsucceeded++] = store_id;
-	return false;
+	return strcmp(store->condition, "success") == 0 && store->delay_ms == 0 &&
+		!pace_success_is_news(store_id);
 }
 
 /*

@@ -148,6 +148,7 @@ CREATE TABLE bcpaid.capture (
     answered        bool NOT NULL DEFAULT false,
     amount          numeric,
     currency        text,
+    odoo_amount     numeric,        /* of the last claim: what an approval is of */
     marker          text NOT NULL,
     transaction_id  text,
     captured_by     text CHECK (captured_by IN ('bcpaid', 'somebody else', 'hand')),

@@ -80,7 +80,7 @@ BEGIN
                order_id = EXCLUDED.order_id, store_id = EXCLUDED.store_id, origin = EXCLUDED.origin,
                requested_by = EXCLUDED.requested_by, due = pg_catalog.clock_timestamp(),
                changed_at = pg_catalog.clock_timestamp()
-         WHERE c.state IN ('refused', 'held', 'cancelled')
+         WHERE c.state IN ('refused', 'held', 'cancelled') AND how <> 'backfill'    /* which takes what is new */
         RETURNING id, state
     ), told AS (
         INSERT INTO bcpaid.history (capture_id, state, reason, by)

@@ -65,6 +65,7 @@ COMMENT ON FUNCTION bcpaid.queue_put_off(bigint, text, timestamptz) IS 'put off 
  * `alone`: since it was put off, its store has answered others well.
  * A capture of unknown outcome stays unknown: only what the store says ends
  * that, so it is looked at even if Odoo has changed its mind.
+ * An approval is of the amount in Odoo that the person saw: it ends with that.
  */
 CREATE FUNCTION bcpaid.queue_claim(stores integer[], rooms integer[], busy bigint[], default_room integer, at_most integer)
 RETURNS TABLE (id bigint, order_id integer, store_id integer, store_hash text, remote_order_id bigint,
@@ -111,7 +112,8 @@ BEGIN
 
     RETURN QUERY
     WITH seen AS MATERIALIZED (
-        SELECT c.*, j.amount AS judged_amount, j.currency AS judged_currency, j.lines, o.why
+        SELECT c.*, j.amount AS judged_amount, j.currency AS judged_currency, j.lines, o.why,
+               c.approved AND c.odoo_amount IS NOT DISTINCT FROM j.amount AS still_approved
           FROM pg_catalog.unnest(batch) AS c
           LEFT JOIN bcpaid.judge(ARRAY(SELECT d.order_id FROM pg_catalog.unnest(batch) AS d)) AS j
                  ON j.order_id = c.order_id
@@ -125,8 +127,10 @@ BEGIN
         SELECT n.* FROM seen n WHERE n.why IS NULL AND (SELECT pg_catalog.count(*) FROM stopped) >= 0
     ), claimed AS (
         UPDATE bcpaid.capture c
-           SET state = 'claimed', changed_at = pg_catalog.clock_timestamp()
-         WHERE c.id = ANY (ARRAY(SELECT going.id FROM going)) AND c.state <> 'unknown'
+           SET state = 'claimed', changed_at = pg_catalog.clock_timestamp(),
+               approved = g.still_approved, odoo_amount = g.judged_amount
+          FROM going g
+         WHERE c.id = ANY (ARRAY(SELECT going.id FROM going)) AND c.id = g.id AND c.state <> 'unknown'
         RETURNING c.id, c.state
     ), told AS (
         INSERT INTO bcpaid.history (capture_id, state, by)
@@ -135,7 +139,7 @@ BEGIN
     SELECT g.id, g.order_id, g.store_id, g.store_hash, g.remote_order_id, g.state = 'unknown',
            COALESCE(g.judged_amount, g.amount)::text, COALESCE(g.judged_currency, g.currency),
            COALESCE(s.tolerance, bcpaid.default_tolerance(g.judged_currency, g.lines), 0.05)::text,
-           bcpaid.marker(g.store_hash, g.remote_order_id), g.approved, g.absent_reads, g.failures, g.sends, g.sent_at,
+           bcpaid.marker(g.store_hash, g.remote_order_id), g.still_approved, g.absent_reads, g.failures, g.sends, g.sent_at,
            s.strategy, s.no_transactions, s.read_back,
            pg_catalog.array_to_string(s.offline_methods, E'\n'),
            COALESCE(bcpaid.connector_token(s.id), t.token), s.quota_reserve, s.failures, s.generation,
@@ -149,22 +153,25 @@ COMMENT ON FUNCTION bcpaid.queue_claim(integer[], integer[], bigint[], integer, 
 /*
  * Commit to sending: the last look at Odoo and at where we are, in the
  * transaction that makes the intent durable.  Returns the captures that may
- * be sent once it has committed.
+ * be sent once it has committed.  Locked by a statement of their own: what
+ * comes after it sees all that whoever was waited for did, to others, too.
  */
 CREATE FUNCTION bcpaid.queue_intend(captures bigint[], odoo_amounts numeric[],
                                     amounts numeric[], currencies text[])
 RETURNS SETOF bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    problem text := bcpaid.environment_problem();
+    problem text;
     one record;
     granted bigint[] := '{}';
     sums numeric[] := '{}';
     moneys text[] := '{}';
 BEGIN
+    PERFORM FROM bcpaid.capture WHERE id = ANY (captures) ORDER BY id FOR UPDATE;
+    problem := bcpaid.environment_problem();
     IF problem IS NOT NULL THEN
         PERFORM bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture
-                                         WHERE id = ANY (captures) AND state IN ('claimed', 'unknown') FOR UPDATE),
+                                         WHERE id = ANY (captures) AND state IN ('claimed', 'unknown')),
                                   'waiting', problem,
                                   pg_catalog.clock_timestamp() + interval '1 minute', 'worker');
         RETURN;
@@ -183,7 +190,6 @@ BEGIN
           LEFT JOIN bcpaid.judge(ARRAY(SELECT order_id FROM bcpaid.capture WHERE id = ANY (captures))) AS j
                  ON j.order_id = c.order_id
          WHERE c.state IN ('claimed', 'unknown')
-           FOR UPDATE OF c
     LOOP
         IF one.why IS NOT NULL THEN
             PERFORM bcpaid.queue_stop(one.id, one.why);

@@ -47,7 +47,7 @@ DECLARE
 BEGIN
     PERFORM bcpaid.check_store(store_id);
     WITH again AS (
-        UPDATE bcpaid.capture c SET failures = 0
+        UPDATE bcpaid.capture c SET failures = 0, approved = c.approved AND c.state = 'waiting'
          WHERE c.store_id = retry_store.store_id AND c.state IN ('refused', 'waiting')
         RETURNING c.id)
     SELECT bcpaid.queue_move(ARRAY(SELECT id FROM again), 'queued', 'retry', NULL, bcpaid.caller()::text || bcpaid.for_person()) INTO moved;
@@ -69,7 +69,7 @@ COMMENT ON FUNCTION bcpaid.approve(bigint) IS
 CREATE FUNCTION bcpaid.cancel(capture bigint) RETURNS void
 LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM bcpaid.move_by_hand(capture, '{queued,claimed,waiting,refused,held}', 'cancelled', 'cancelled by hand', 'cancel');
+    PERFORM bcpaid.move_by_hand(capture, '{queued,claimed,waiting,refused,held,cancelled}', 'cancelled', 'cancelled by hand', 'cancel');
 END $$;
 COMMENT ON FUNCTION bcpaid.cancel(bigint) IS
     'send nothing for this capture, not even after another payment; not possible while it is being sent: SQLSTATE 55000';
