@@ -129,8 +129,11 @@ BEGIN
         UPDATE bcpaid.capture c
            SET state = 'claimed', changed_at = pg_catalog.clock_timestamp(),
                approved = g.still_approved, odoo_amount = g.judged_amount
-          FROM going g
-         WHERE c.id = ANY (ARRAY(SELECT going.id FROM going)) AND c.id = g.id AND c.state <> 'unknown'
+          FROM ROWS FROM (pg_catalog.unnest(ARRAY(SELECT n.id FROM going n)),
+                          pg_catalog.unnest(ARRAY(SELECT n.still_approved FROM going n)),
+                          pg_catalog.unnest(ARRAY(SELECT n.judged_amount FROM going n)))
+               AS g (id, still_approved, judged_amount)     /* no join of what may be many with as many */
+         WHERE c.id = g.id AND c.state <> 'unknown'
         RETURNING c.id, c.state
     ), told AS (
         INSERT INTO bcpaid.history (capture_id, state, by)
