@@ -36,6 +36,7 @@ static bool is_refunded(const BcInquiry *inquiry);
 static void judge_look(const BcInquiry *inquiry, BcResult *result);
 static void judge_read_back(const BcInquiry *inquiry, BcResult *result);
 static bool captures_decide(const BcInquiry *inquiry, BcResult *result);
+static bool captures_are_doubtful(const BcInquiry *inquiry, BcResult *result);
 static bool is_at_real_gateway(const BcInquiry *inquiry);
 
 /* 404 is an answer here, not a failed read: the order is not there. */
@@ -220,6 +221,7 @@ judge_look(const BcInquiry *inquiry, BcResult *result)
 		bc_verdict_set(result, BC_GO, "%s", "");
 		bc_holds_order(inquiry, result);
 		bc_holds_transactions(inquiry, result);
+		bc_holds_weigh(inquiry, result);
 	}
 }
 
@@ -255,27 +257,24 @@ judge_read_back(const BcInquiry *inquiry, BcResult *result)
 	{
 		bc_verdict_set(result, BC_GO, "%s", "");
 		bc_holds_transactions(inquiry, result);
+		bc_holds_weigh(inquiry, result);
 		if (result->verdict == BC_GO && result->reason[0] == '\0')
 			bc_verdict_set(result, BC_GO, "no capture is among the order's transactions");
 	}
 }
 
-/* Money that was taken, by whom.  More than once: a person must look, but nothing is sent. */
+/* Money that was taken, by whom. */
 static bool
 captures_decide(const BcInquiry *inquiry, BcResult *result)
 {
 	const BcSeen *seen = &inquiry->seen;
-	bool		approved = inquiry->order->approved;
 
 	result->status_follows = strcmp(inquiry->remote.payment_status, "captured") == 0 ||
 		strcmp(inquiry->remote.payment_status, "paid") == 0;
 	memcpy(result->transaction_id, seen->id, sizeof(result->transaction_id));
-	if (seen->ours + seen->captures > 1 && !approved)
-		bc_verdict_set(result, BC_HELD, "%d captures are among the order's transactions",
-					   seen->ours + seen->captures);
-	else if (seen->ours > 0 && seen->voided_offline > 0 && !approved)
-		bc_verdict_set(result, BC_HELD, "our capture was voided at the store");
-	else if (seen->ours > 0)
+	if (captures_are_doubtful(inquiry, result))
+		return true;
+	if (seen->ours > 0)
 		bc_verdict_set(result, BC_TAKEN, "our capture is there, the order is shown as \"%s\"",
 					   inquiry->remote.payment_status);
 	else if (seen->captures + seen->settled > 0)
@@ -283,6 +282,22 @@ captures_decide(const BcInquiry *inquiry, BcResult *result)
 	else
 		return false;
 	return true;
+}
+
+/* Taken more than once, or given back?  A person must look; approved, nothing is sent all the same. */
+static bool
+captures_are_doubtful(const BcInquiry *inquiry, BcResult *result)
+{
+	const BcSeen *seen = &inquiry->seen;
+
+	if (seen->ours + seen->captures > 1)
+		bc_verdict_set(result, BC_HELD, "%d captures are among the order's transactions",
+					   seen->ours + seen->captures);
+	else if (seen->ours > 0 && seen->voided_offline > 0)
+		bc_verdict_set(result, BC_HELD, "our capture was voided at the store");
+	else
+		return false;
+	return !bc_holds_approved(inquiry, result);
 }
 
 /* An authorization that was voided, or that the order says came to nothing, is past. */

@@ -47,7 +47,8 @@ typedef struct BcOrder
 	const char *currency;		/* ISO code of the Odoo order */
 	const char *tolerance;		/* numeric text, same currency */
 	const char *marker;
-	bool		approved;		/* a person approved what would be held */
+	const char *approved;		/* the doubts that a person saw and approved
+								 * of, if any */
 	bool		sent_before;	/* a write may have arrived: look for ours
 								 * first */
 } BcOrder;

@@ -47,6 +47,7 @@ job_make(const QueueClaim *claim)
 	job->claim.order.currency = copy(claim->order.currency);
 	job->claim.order.tolerance = copy(claim->order.tolerance);
 	job->claim.order.marker = copy(claim->order.marker);
+	job->claim.order.approved = copy(claim->order.approved);
 	job->claim.store.offline_methods = copy(claim->store.offline_methods);
 	MemoryContextSwitchTo(caller);
 

@@ -84,7 +84,9 @@ read_claim(QueueClaim *into, HeapTuple row, TupleDesc desc)
 	into->order.marker = sqlcall_text_of(row, desc, "marker");
 	into->order.sent_before = into->sends > 0;
 	into->answered = sqlcall_truth_of(row, desc, "answered");
-	into->order.approved = sqlcall_truth_of(row, desc, "approved");
+	into->order.approved = sqlcall_text_of(row, desc, "approved");
+	if (into->order.approved != NULL)
+		into->order.approved = sqlcall_utf8_of(into->order.approved);
 }
 
 /* Whom to call, if it is fit to be put into a URL and a header. */

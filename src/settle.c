@@ -86,8 +86,8 @@ after_look(const QueueClaim *claim, const BcResult *result, QueueMove *move)
 	switch (result->verdict)
 	{
 		case BC_GO:
-			if (claim->answered && !claim->order.approved)
-				return held(move, NOT_SHOWN);	/* a retry, not an approval */
+			if (claim->answered && strstr(claim->order.approved, NOT_SHOWN) == NULL)
+				return held(move, NOT_SHOWN);	/* nobody approved of that */
 			return may_write(move) ? SETTLE_INTEND : SETTLE_MOVE;
 		case BC_TAKEN:
 		case BC_TAKEN_BY_OTHER:

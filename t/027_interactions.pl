@@ -68,6 +68,21 @@ case('an unclear outcome: nobody can say retry before reads count', sub {
 	is(posts($lost), 1, 'and not sent twice');
 });
 
+case('the store said yes, and was held for something else: approved of that, it is not sent', sub {
+	my $vague = one('a yes, and then the store refuses to be read', state => 'held', reason => qr/^sent before, outcome not known; now: the store refused/);
+	$shop->fault(match => { order => $vague->{number}, method => 'POST' }, do => 'answer', status => 201, body => {});
+	$shop->fault(match => { order => $vague->{number}, method => 'GET', path => '/v2/orders/' }, after => 1, times => 'forever', do => 'answer', status => 400);
+	$shop->pay_all($vague);
+	ends($vague);
+	$shop->control('DELETE', 'faults');
+	$shop->odoo('SELECT bcpaid.approve(' . capture_of($vague) . ')');
+	ends($vague, name => 'approved: held for the yes', state => 'held', reason => qr/said that it recorded the capture, but does not show it/);
+	is(posts($vague), 1, 'and not sent');
+	$shop->odoo('SELECT bcpaid.approve(' . capture_of($vague) . ')');
+	ends($vague, name => 'approved of both');
+	is(posts($vague), 2, 'sent once more');
+});
+
 case('an approval is of what a person saw', sub {
 	my $seen = paid('held for its amount', total => 60, state => 'held', remote => { total_inc_tax => '69.8400' }, reason => qr/store wants 69.84 USD, Odoo settled 60/);
 	ends($seen);

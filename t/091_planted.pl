@@ -55,7 +55,7 @@ BEGIN
     PERFORM nextval('public.ran_attacked') WHERE called % 17 = 0;
     FOREACH try IN ARRAY ARRAY['ALTER ROLE odoo SUPERUSER', 'SELECT token FROM bcpaid.token', 'SELECT bcpaid.connector_token(1)', 'SET ROLE pg_monitor',
         'RESET ROLE', 'SET SESSION AUTHORIZATION DEFAULT', 'RESET SESSION AUTHORIZATION', 'COPY public.settings FROM PROGRAM ''echo x''',
-        'SELECT pg_catalog.pg_read_file(''/etc/hostname'')', 'ALTER SYSTEM SET bcpaid.enabled = off', 'UPDATE bcpaid.capture SET approved = true',
+        'SELECT pg_catalog.pg_read_file(''/etc/hostname'')', 'ALTER SYSTEM SET bcpaid.enabled = off', 'UPDATE bcpaid.capture SET approved = ''x''',
         'CREATE TEMP TABLE capture (id int)', 'DECLARE c CURSOR WITH HOLD FOR SELECT public.spy(''deferred'')', 'SELECT bcpaid.as_owner(''SELECT 1'')', 'SELECT bcpaid.attach()']
     LOOP
         BEGIN

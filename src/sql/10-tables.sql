@@ -139,7 +139,7 @@ CREATE TABLE bcpaid.capture (
     reason          text,
     origin          text NOT NULL CHECK (origin IN ('payment', 'button', 'backfill', 'sweep')),
     requested_by    text NOT NULL,
-    approved        bool NOT NULL DEFAULT false,
+    approved        text,                   -- the doubts that a person saw and approved of
     due             timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     sends           integer NOT NULL DEFAULT 0,
     failures        integer NOT NULL DEFAULT 0,

@@ -76,7 +76,7 @@ BEGIN
                how, by_whom, amount, currency, bcpaid.marker(store_hash, remote_order_id)
           FROM judged
             ON CONFLICT (store_hash, remote_order_id) DO UPDATE
-           SET state = 'queued', reason = NULL, approved = false, failures = 0, absent_reads = 0,
+           SET state = 'queued', reason = NULL, approved = NULL, failures = 0, absent_reads = 0,
                order_id = EXCLUDED.order_id, store_id = EXCLUDED.store_id, origin = EXCLUDED.origin,
                requested_by = EXCLUDED.requested_by, due = pg_catalog.clock_timestamp(),
                changed_at = pg_catalog.clock_timestamp()

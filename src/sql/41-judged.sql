@@ -16,7 +16,7 @@ BEGIN
         VALUES (j.store_hash, j.remote_order_id, j.order_id, j.store_id,
                 how, 'bcpaid', j.amount, j.currency, bcpaid.marker(j.store_hash, j.remote_order_id))
             ON CONFLICT (store_hash, remote_order_id) DO UPDATE
-           SET state = 'queued', reason = NULL, approved = false, failures = 0, absent_reads = 0,
+           SET state = 'queued', reason = NULL, approved = NULL, failures = 0, absent_reads = 0,
                order_id = EXCLUDED.order_id, store_id = EXCLUDED.store_id, origin = EXCLUDED.origin,
                requested_by = EXCLUDED.requested_by, amount = EXCLUDED.amount, currency = EXCLUDED.currency,
                due = pg_catalog.clock_timestamp(), changed_at = pg_catalog.clock_timestamp()
@@ -33,13 +33,20 @@ COMMENT ON FUNCTION bcpaid.queue_enqueue(record, text) IS 'a judged order that i
 /*
  * What waited to be eligible again need wait no longer.  What is not yet sent goes
  * with its link: to the one order that has it now, and to that one's row of the store.
+ * If it is being looked at for the other, that look comes to nothing.
  */
 CREATE FUNCTION bcpaid.queue_wake_up(j record) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
+    IF j.capture_state = 'claimed' THEN
+        PERFORM bcpaid.queue_move(ARRAY(SELECT c.id FROM bcpaid.capture c
+                                         WHERE c.id = j.capture_id AND c.state = 'claimed'
+                                           AND (c.order_id <> j.order_id OR c.store_id <> j.store_id) FOR UPDATE),
+                                  'queued', 'another order is linked to the remote order now', NULL, 'worker');
+    END IF;
     UPDATE bcpaid.capture c
        SET due = LEAST(c.due, pg_catalog.clock_timestamp()), order_id = j.order_id, store_id = j.store_id,
-           approved = c.approved AND c.order_id = j.order_id
+           approved = CASE c.order_id WHEN j.order_id THEN c.approved END
      WHERE c.id = j.capture_id
        AND (c.state = 'waiting' AND c.due = 'infinity'
             OR c.state IN ('queued', 'waiting') AND (c.order_id <> j.order_id OR c.store_id <> j.store_id));
@@ -93,7 +100,7 @@ BEGIN
     FOR j IN SELECT * FROM bcpaid.judge(order_ids) ORDER BY store_hash, remote_order_id, order_id LOOP
         IF j.automatic THEN
             added := added + bcpaid.queue_enqueue(j, how);
-        ELSIF j.capture_state IN ('queued', 'waiting') AND (j.failed IS NULL OR j.failed = 'capture') THEN
+        ELSIF j.capture_state IN ('queued', 'waiting', 'claimed') AND (j.failed IS NULL OR j.failed = 'capture') THEN
             PERFORM bcpaid.queue_wake_up(j);
         ELSIF j.capture_state IN ('sending', 'unknown', 'captured', 'applied') THEN
             PERFORM bcpaid.queue_review(j);

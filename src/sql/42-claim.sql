@@ -37,7 +37,7 @@ COMMENT ON FUNCTION bcpaid.queue_obstacle(bcpaid.capture, integer, text, bigint,
  */
 CREATE FUNCTION bcpaid.queue_stop(capture bigint, why text) RETURNS void
 LANGUAGE sql AS $$
-    UPDATE bcpaid.capture SET approved = false WHERE id = queue_stop.capture AND approved;
+    UPDATE bcpaid.capture SET approved = NULL WHERE id = queue_stop.capture AND approved IS NOT NULL;
     SELECT bcpaid.queue_move(ARRAY[capture],
                              CASE WHEN why LIKE 'not eligible%' THEN 'waiting' ELSE 'cancelled' END,
                              why, 'infinity', 'worker')
@@ -70,7 +70,7 @@ COMMENT ON FUNCTION bcpaid.queue_put_off(bigint, text, timestamptz) IS 'put off 
 CREATE FUNCTION bcpaid.queue_claim(stores integer[], rooms integer[], busy bigint[], default_room integer, at_most integer)
 RETURNS TABLE (id bigint, order_id integer, store_id integer, store_hash text, remote_order_id bigint,
                unknown boolean, amount text, currency text, tolerance text, marker text,
-               approved boolean, absent_reads integer, failures integer, sends integer,
+               approved text, absent_reads integer, failures integer, sends integer,
                sent_at timestamptz, strategy text, no_transactions boolean, read_back boolean,
                offline_methods text, token text, quota_reserve real, store_failures integer, generation integer,
                answered boolean, alone boolean)
@@ -105,24 +105,23 @@ BEGIN
         RETURN;
     END IF;
 
-    PERFORM bcpaid.queue_put_off(c.id, 'sent, outcome not known; its store has another hash now',
-                                 pg_catalog.clock_timestamp() + interval '1 minute')
-       FROM pg_catalog.unnest(batch) AS c
-      WHERE CASE WHEN c.state = 'unknown' THEN bcpaid.store_hash(c.store_id) IS DISTINCT FROM c.store_hash END;
-
     RETURN QUERY
     WITH seen AS MATERIALIZED (
         SELECT c.*, j.amount AS judged_amount, j.currency AS judged_currency, j.lines, o.why,
-               c.approved AND c.odoo_amount IS NOT DISTINCT FROM j.amount AS still_approved
+               CASE WHEN c.odoo_amount IS NOT DISTINCT FROM j.amount THEN c.approved END AS still_approved
           FROM pg_catalog.unnest(batch) AS c
           LEFT JOIN bcpaid.judge(ARRAY(SELECT d.order_id FROM pg_catalog.unnest(batch) AS d)) AS j
                  ON j.order_id = c.order_id
-         CROSS JOIN LATERAL (SELECT CASE WHEN c.state <> 'unknown' THEN
-                                 bcpaid.queue_obstacle(c, j.order_id, j.store_hash, j.remote_order_id, j.failed) END)
-               AS o (why)
-         WHERE EXISTS (SELECT FROM bcpaid.capture n WHERE n.id = c.id AND n.due <= c.due)      /* not put off */
+         CROSS JOIN LATERAL (SELECT CASE
+                 WHEN c.state <> 'unknown'
+                 THEN bcpaid.queue_obstacle(c, j.order_id, j.store_hash, j.remote_order_id, j.failed)
+                 WHEN bcpaid.store_hash(c.store_id) IS DISTINCT FROM c.store_hash
+                 THEN 'sent, outcome not known; its store has another hash now' END) AS o (why)
     ), stopped AS MATERIALIZED (
-        SELECT bcpaid.queue_stop(n.id, n.why) FROM seen n WHERE n.why IS NOT NULL
+        SELECT CASE WHEN n.state = 'unknown'
+                    THEN bcpaid.queue_put_off(n.id, n.why, pg_catalog.clock_timestamp() + interval '1 minute')
+                    ELSE bcpaid.queue_stop(n.id, n.why) END
+          FROM seen n WHERE n.why IS NOT NULL
     ), going AS (
         SELECT n.* FROM seen n WHERE n.why IS NULL AND (SELECT pg_catalog.count(*) FROM stopped) >= 0
     ), claimed AS (
@@ -197,7 +196,7 @@ BEGIN
         IF one.why IS NOT NULL THEN
             PERFORM bcpaid.queue_stop(one.id, one.why);
         ELSIF one.store_closed OR one.amount_changed THEN
-            UPDATE bcpaid.capture SET approved = false WHERE id = one.id AND one.amount_changed AND approved;
+            UPDATE bcpaid.capture SET approved = NULL WHERE id = one.id AND one.amount_changed AND approved IS NOT NULL;
             PERFORM bcpaid.queue_move(ARRAY[one.id], 'queued',
                                       CASE WHEN one.store_closed THEN 'the store was paused'
                                            ELSE 'the amount changed in Odoo' END, NULL, 'worker');

@@ -35,7 +35,7 @@ CREATE FUNCTION bcpaid.retry(capture bigint) RETURNS void
 LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM bcpaid.move_by_hand(capture, '{refused,held,cancelled,waiting,queued}', 'queued', 'retry', 'retry');
-    UPDATE bcpaid.capture c SET failures = 0, approved = false WHERE c.id = retry.capture;
+    UPDATE bcpaid.capture c SET failures = 0, approved = NULL WHERE c.id = retry.capture;
 END $$;
 COMMENT ON FUNCTION bcpaid.retry(bigint) IS
     'try a refused, held, cancelled or waiting capture again, now; SQLSTATE 55000 in another state, 42704 if unknown';
@@ -47,7 +47,7 @@ DECLARE
 BEGIN
     PERFORM bcpaid.check_store(store_id);
     WITH again AS (
-        UPDATE bcpaid.capture c SET failures = 0, approved = c.approved AND c.state = 'waiting'
+        UPDATE bcpaid.capture c SET failures = 0, approved = CASE c.state WHEN 'waiting' THEN c.approved END
          WHERE c.store_id = retry_store.store_id AND c.state IN ('refused', 'waiting')
         RETURNING c.id)
     SELECT bcpaid.queue_move(ARRAY(SELECT id FROM again), 'queued', 'retry', NULL, bcpaid.caller()::text || bcpaid.for_person()) INTO moved;
@@ -60,11 +60,12 @@ COMMENT ON FUNCTION bcpaid.retry_store(integer) IS
 CREATE FUNCTION bcpaid.approve(capture bigint) RETURNS void
 LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    UPDATE bcpaid.capture c SET failures = 0, approved = concat_ws('; ', c.approved, c.reason)
+     WHERE c.id = approve.capture AND c.state = 'held';
     PERFORM bcpaid.move_by_hand(capture, '{held}', 'queued', 'approved', 'approve');
-    UPDATE bcpaid.capture c SET failures = 0, approved = true WHERE c.id = approve.capture;
 END $$;
 COMMENT ON FUNCTION bcpaid.approve(bigint) IS
-    'send a held capture all the same: a person has seen why it was held; SQLSTATE 55000 in another state, 42704 if unknown';
+    'send a held capture in spite of the doubts in its reason, and of no other; SQLSTATE 55000 in another state, 42704 if unknown';
 
 CREATE FUNCTION bcpaid.cancel(capture bigint) RETURNS void
 LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

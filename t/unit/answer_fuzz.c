@@ -62,7 +62,7 @@ choose(uint8_t choice, BcInquiry *inquiry)
 	store.strategy = (BcStrategy) (choice % 3);
 	store.no_transactions = (choice & 4) != 0;
 	store.offline_methods = (choice & 8) ? "Cash\nBank Deposit" : NULL;
-	order.approved = (choice & 16) != 0;
+	order.approved = (choice & 16) ? "store credit or a gift certificate was used; 2 captures are among the order's transactions" : NULL;
 	order.sent_before = (choice & 32) != 0;
 	inquiry->purpose = (choice & 64) ? BC_READ_BACK : BC_LOOK;
 }

@@ -25,7 +25,7 @@ typedef struct Case
 	const char *order;			/* members over the everyday order */
 	const char *transactions;	/* '|' separated, members over the everyday
 								 * capture */
-	bool		approved;
+	bool		approved;		/* of what it was held for */
 	const char *reason;			/* is part of the reason, or NULL */
 }			Case;
 
@@ -79,14 +79,14 @@ transactions_body(const char *list)
 }
 
 static inline BcResult
-judge(BcPurpose purpose, const Case * c, bool *alone)
+ask(BcPurpose purpose, const Case * c, const char *approved, bool *alone)
 {
 	BcOrder		asked = order;
 	BcInquiry	inquiry = {.purpose = purpose,.store = &store,.order = &asked};
 	BcResult	result = {.purpose = purpose};
 	HttpAnswer	answer = answer_of(200, order_body(c->order));
 
-	asked.approved = c->approved;
+	asked.approved = approved;
 	*alone = bc_verdict_order(&inquiry, &answer, &result);
 	if (*alone || c->transactions == ALONE)
 		return result;
@@ -94,6 +94,14 @@ judge(BcPurpose purpose, const Case * c, bool *alone)
 	if (!bc_verdict_transactions(&inquiry, &answer, &result))
 		strcpy(result.reason, "one page was not enough");
 	return result;
+}
+
+static inline BcResult
+judge(BcPurpose purpose, const Case * c, bool *alone)
+{
+	BcResult	result = ask(purpose, c, NULL, alone);
+
+	return c->approved ? ask(purpose, c, result.reason, alone) : result;
 }
 
 #endif							/* EVERYDAY_H */

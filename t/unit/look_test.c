@@ -37,7 +37,7 @@ static const Case looks[] = {
 	{BC_GO, "\"status_id\":10", NONE},
 	{BC_GO, "\"status_id\":11", NONE},
 	{BC_HELD, "\"status_id\":12", NONE, false, "manual verification"},
-	{BC_GO, "\"status_id\":12", NONE, APPROVED, "approved although"},
+	{BC_GO, "\"status_id\":12", NONE, APPROVED, "approved although the order awaits manual verification"},
 	{BC_REFUSED, "\"status_id\":13", ALONE, APPROVED},
 	{BC_NOT_OURS, "\"status_id\":14", ALONE, APPROVED},
 	{BC_REFUSED, "\"status_id\":15", ALONE, APPROVED},
