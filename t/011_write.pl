@@ -204,9 +204,10 @@ is($shop->sql('SELECT bool_and(no_transactions = (hash LIKE \'then%\'))::text FR
 
 # ---- when a second write is allowed: not while the first may be on its way, and not after one read ----
 
-$shop->configure("bcpaid.request_timeout = '2s'", "bcpaid.settle_time = '600ms'");
+my $slower = $ENV{BCPAID_SLOWER} || 1;
+$shop->configure("bcpaid.request_timeout = '@{[2 * $slower]}s'", "bcpaid.settle_time = '3s'");
 my @late = map { { name => "taken $_" } } 'as late as a request may be on its way', 'between the two reads';
-my @release = ("clock_timestamp() > sent_at + interval '1.9 s'", 'absent_reads = 1');
+my @release = ("clock_timestamp() > sent_at + interval '@{[1.9 * $slower]} s'", 'absent_reads = 1');
 $shop->place(@late);
 $_->{held} = $shop->fault(match => { order => $_->{number}, method => 'POST' }, do => 'late', status => 504) for @late;
 $shop->pay_all(@late);

@@ -53,13 +53,14 @@ my @bare = start(some(20, 'bare'));
 my ($busy) = my @busy = some(1, 'lower', state => 'held', reason => qr/^gave up after 5 tries: could not read the order: HTTP 409/);
 $shop->place(@busy);
 $shop->fault(match => { order => $busy->{number} }, times => 'forever', do => 'answer', status => 409);
+$shop->sql(<<"SQL");
+CREATE TABLE waited (failures int, s numeric);
+CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN INSERT INTO public.waited VALUES (NEW.failures, extract(epoch FROM NEW.due - NEW.changed_at)); RETURN NEW; END \$\$;
+CREATE TRIGGER watch AFTER UPDATE ON bcpaid.capture FOR EACH ROW WHEN (NEW.state = 'waiting' AND NEW.order_id = $busy->{order}) EXECUTE FUNCTION watch();
+SQL
 $shop->pay_all(@busy);
-my %delay;
-$shop->wait_until('the capture is held', sub {
-	my ($state, $failures, $delay) = split /\|/, $shop->sql(
-		"SELECT state, failures, extract(epoch from due - changed_at) FROM bcpaid.captures WHERE order_id = $busy->{order}");
-	$delay{$failures} = $delay if ($state || '') eq 'waiting';
-	return ($state || '') eq 'held' });
+$shop->wait_for_state($busy->{order}, 'held');
+my %delay = map { split /\|/ } split /\n/, $shop->sql('SELECT * FROM waited; DROP TRIGGER watch ON bcpaid.capture');
 for my $failures (1 .. ATTEMPTS - 1)
 {
 	my $delay = min(CAP, BASE * 2**($failures - 1));
@@ -100,7 +101,7 @@ my $well = $shop->control('GET', 'requests')->{last};
 $shop->fault(match => { store => 'down' }, times => 'forever', do => 'answer', status => 503);
 $shop->pay_all(@down);
 $shop->wait_until('the store failed four times', sub { (split ' ', store_row('down'))[0] >= 4 });
-is($shop->sql("SELECT max(failures) || ' ' || bool_and(state IN ('queued', 'waiting')) FROM bcpaid.captures WHERE store_hash = 'down' AND state <> 'applied'"),
+is($shop->sql("SELECT max(failures) || ' ' || bool_and(state IN ('queued', 'waiting', 'claimed')) FROM bcpaid.captures WHERE store_hash = 'down' AND state <> 'applied'"),
 	'0 true', 'no capture counts what is its store\'s fault');
 my @asked = map { $_->{at} } requests(store => 'down', after => $well);
 cmp_ok(scalar @asked, '<=', 12 + 8, 'a store that is down is asked by few, not by all each time');

@@ -13,7 +13,7 @@ use List::Util qw(max);
 use Test::More;
 use Time::HiRes qw(time);
 
-use constant { LOOK_IS_FRESH => 5, COUNTS_AFTER => 5.2, POST_FOLLOWS => 1, NOBODY_WAITS => 3 };	# all in s
+use constant { LOOK_IS_FRESH => 5, COUNTS_AFTER => 5.2, POST_FOLLOWS => 2, NOBODY_WAITS => 15 };	# all in s
 
 my $shop = Bcpaid::Shop->new('findings', no_database => 1, timeout => 25, conf => <<'CONF');
 bcpaid.idle_timeout = '60s'

@@ -91,7 +91,7 @@ finding('a DROP EXTENSION that is rolled back', sub {
 		$shop->make_database('kept');
 		my $case = one($shop, 'due while DROP EXTENSION was open');
 
-		$shop->fault(match => { order => $case->{number} }, do => 'answer', status => 503, headers => { 'X-Retry-After' => '3' });
+		$shop->fault(match => { order => $case->{number} }, do => 'answer', status => 503, headers => { 'X-Retry-After' => '8' });
 		$shop->pay_all($case);
 		$shop->wait_for_state($case->{order}, 'waiting|queued');
 		$shop->wait_until('the store said later', sub { $shop->sql('SELECT count(*) FROM bcpaid.stores WHERE retry_at > now()') eq '1' });

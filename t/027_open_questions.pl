@@ -16,7 +16,7 @@ my ($draft) = $shop->odoo(q{SELECT fixture.order(30, '320', state => 'draft')});
 my $open = q{(SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'PortalContext' AND ident LIKE 'bcpaid %')};
 
 # Captured as they are queued: switched off and on again they are left to people, and can be marked.
-$shop->wait_until('all are judged', sub { $shop->sql('SELECT count(*) FROM bcpaid.candidate') eq '0' });
+$shop->wait_until('all are judged', sub { $shop->sql('SELECT (SELECT count(*) FROM bcpaid.candidate), swept_at IS NOT NULL FROM bcpaid.progress') eq '0|t' });
 $shop->sql('DELETE FROM bcpaid.capture');
 
 # ---- answers ----

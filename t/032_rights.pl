@@ -355,8 +355,9 @@ $shop->sql("SET session_replication_role = origin; SET synchronous_commit = on; 
 $shop->wait_until('the store has taken the capture', sub { $shop->captures(921) == 1 });
 $node->stop('immediate');
 $node->start;
-like($shop->state_of($unseen), qr/^(?:sending|unknown)$/, 'the intent was on disk before the request went out');
 $shop->wait_for_state($unseen, 'applied', because => 'looked for, and found');
+like($shop->sql("SELECT string_agg(h.state, ' ' ORDER BY h.id) FROM bcpaid.history h JOIN bcpaid.capture c ON c.id = h.capture_id WHERE c.order_id = $unseen"),
+	qr/claimed sending unknown captured/, 'the intent was on disk before the request went out');
 is($shop->captures(921), 1, 'it was not sent twice');
 
 # A setting that was made while the library was not loaded does not count either.

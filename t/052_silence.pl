@@ -16,8 +16,8 @@ use Time::HiRes qw(time);
 
 Bcpaid::Stops::need_build();
 
-my $silence = 10;
-my $shop = Bcpaid::Shop->new('silence', conf => "bcpaid.request_timeout = '4s'\nbcpaid.settle_time = '6s'");
+my $silence = 4 * ($ENV{BCPAID_SLOWER} || 1) + 11;
+my $shop = Bcpaid::Shop->new('silence', conf => "bcpaid.request_timeout = '4s'\nbcpaid.settle_time = '11s'");
 my $stops = Bcpaid::Stops->new($shop);
 
 # The request lands after the crash, or never; another store's work goes on.

@@ -45,6 +45,7 @@ is(in($died->{name}, sub { $shop->state_of($died->{order}) }), 'sending', 'its o
 $shop->sql("SELECT pg_terminate_backend($pid)", dbname => 'postgres');
 $shop->wait_until('its worker has ended', sub { !kill 0, $pid });
 $stops->let_go($died->{name});
+$stops->stop_at($died->{name}, 'recover.begin');    # the next worker comes when we look at it
 $shop->sql("UPDATE bcpaid.capture SET sent_at = sent_at - interval '1 h'", dbname => $died->{name});
 
 # ---- meanwhile: the commit of an intent takes long ----
@@ -77,6 +78,7 @@ cmp_ok($second - $first, '>', $request_timeout + 2 * $settle_time, 'what never a
 
 # ---- the next worker takes up what the other one left ----
 
+$stops->let_go($died->{name}, $stops->wait_for_stop($died->{name}));
 in($died->{name}, sub { $shop->wait_for_state($died->{order}, 'unknown') });
 my $found_at = became($died, 'unknown');
 $shop->wait_until('a request that left just before may arrive', sub { time > $found_at + 0.75 * $request_timeout });

@@ -170,7 +170,7 @@ walk(@more);
 $shop->wait_for_state($_->{order}, 'queued|claimed', because => $_->{name}) for @more;
 my $begun = time;
 $shop->{node}->stop('fast');
-cmp_ok(time - $begun, '<', 2, 'a lookup without an answer does not hold up a fast shutdown');
+cmp_ok(time - $begun, '<', 10, 'a lookup without an answer does not hold up a fast shutdown');
 name_server('answer')->();
 $shop->{node}->start;
 $shop->come_to_their_end(@late, @more);

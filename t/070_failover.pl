@@ -146,6 +146,7 @@ sub lost_tail
 	my $since = $shop->control('GET', 'requests')->{last};
 	$shop->pay_all(@early);
 	$shop->control('POST', 'wait', { timeout_ms => 60000, requests => { after => $since, count => scalar @early, match => { call => 'transactions_get' } } });
+	$old->safe_psql('postgres', "SELECT pg_logical_emit_message(true, '', '')");    # claims do not wait for the disk; this does, and for what was before
 	$old->wait_for_catchup($new, 'replay', $old->lsn('write'));
 	cut_off($shop, $old, $new);
 
@@ -218,7 +219,7 @@ sub under_load
 	my $editor = $old->background_psql('odoo', extra_params => [ '-U', 'odoo' ]);
 	into_their_states($editor, @cases);
 
-	my @payers = map { payer($shop, [ @stream[ $_ * 30 .. $_ * 30 + 29 ] ]) } 0 .. 1;
+	my @payers = map { payer($shop, [ @stream[ $_ * 30 .. $_ * 30 + 29 ], to_the_end => 0) } 0 .. 1;
 	$shop->control('POST', 'wait', { timeout_ms => 60000, captures => { store => $stream[0]{hash}, count => 12 } });
 	$shop->control('DELETE', 'faults');
 	my ($since, $begun) = take_over($shop, $old, $new);

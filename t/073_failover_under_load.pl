@@ -12,11 +12,11 @@ use Bcpaid::Shop;
 use Bcpaid::Standby;
 use Test::More;
 
-use constant { PAYERS => 4, EACH => 24, SILENCE => 5 + 10, TAIL => 20 };
+use constant { PAYERS => 4, EACH => 24, SILENCE => 5 + 15, TAIL => 20 };
 my $true = JSON::PP::true;
 my $shop = Bcpaid::Shop->new('old', conf => <<'CONF');
 bcpaid.request_timeout = '5s'
-bcpaid.settle_time = '10s'
+bcpaid.settle_time = '15s'
 bcpaid.idle_timeout = '60s'
 wal_retrieve_retry_interval = '100ms'
 CONF

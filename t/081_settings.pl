@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-use constant IN_TIME => 2 * ($ENV{BCPAID_SLOWER} || 1);	# s
+use constant IN_TIME => 5 * ($ENV{BCPAID_SLOWER} || 1);	# s
 
 # Processes for the launcher and for two workers.
 my $shop = Bcpaid::Shop->new('settings', conf => <<'CONF');

@@ -184,6 +184,7 @@ is($shop->sql("SELECT string_agg(name, ', ' ORDER BY id) FROM sale_order WHERE i
 # ---- Many orders become free together, and Odoo refuses one of them ----
 
 my ($refused, @free) = map { { name => "free again, $_" } } 1 .. 10;
+$shop->configure("bcpaid.retry_base = '10s'", "bcpaid.retry_cap = '10min'");    # so that we see the first refusal before the next try
 $shop->place($refused, @free);
 $shop->odoo(<<"SQL");
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE 'not today'; END \$\$;

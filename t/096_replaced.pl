@@ -12,6 +12,7 @@ my $shop = Bcpaid::Shop->new('replaced', conf => <<'CONF');
 autovacuum = off
 max_connections = 60
 bcpaid.idle_timeout = '100ms'
+bcpaid.request_timeout = '60s'
 log_min_messages = debug1
 CONF
 my $node = $shop->{node};

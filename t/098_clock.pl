@@ -84,7 +84,7 @@ for my $idle ('1min', '0ms')
 }
 
 # No capture waits that could tell: the last one used up our share of the store's quota.
-my $few = $shop->another_store('few', '', quota => { limit => 5, window_ms => 1000 });
+my $few = $shop->another_store('few', '', quota => { limit => 5, window_ms => 5000 });
 my @spent = map { { name => $_, store => $few } } 'uses up the share', 'comes after the clock was set back';
 $shop->sql('UPDATE bcpaid.store SET read_back = true');
 $shop->place(@spent);
@@ -146,10 +146,10 @@ is($shop->captures(510), 1, 'sent again, once');
 # ---- set forward: a write that is still on its way is not sent again ----
 
 # Taken by the store so late that reads which count too early would both miss it.
-my $begin = time;
 $shop->fault(do => 'late', seconds => $request_timeout + $settle_time - 0.5, match => { order => 508, method => 'POST' });
 my $late = $shop->paid_order(10, 508);
 $shop->wait_for_state($late, 'unknown');
+my ($begin) = map { $_->{at} } @{ $shop->control('GET', 'requests?order=508&method=POST')->{requests} };
 my $sent = time;
 set_clock($hour);
 $shop->wait_for_state($late, 'applied');
@@ -171,8 +171,8 @@ is($shop->sql("SELECT sends FROM bcpaid.capture WHERE order_id = $over"), 1, 'se
 my ($order, $invoice) = $shop->open_order(10, 506);
 set_clock(0);
 $node->stop('immediate');
-start_with_our_clock();
 $begin = time;
+start_with_our_clock();
 set_clock($hour);
 $shop->pay($invoice);
 cmp_ok(seconds_until($order, 'applied', $begin, 'silence'), '>', $request_timeout + $settle_time - 1, 'a clock set forward does not end the silence after a crash');
