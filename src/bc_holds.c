@@ -17,8 +17,8 @@
 #define FAILED_STATUSES "declined\nvoid"
 
 /* prototypes of private functions */
-static void hold(BcResult *result, const char *format,...)
-			__attribute__((format(printf, 2, 3)));
+static void hold(const BcInquiry *inquiry, BcResult *result, const char *format,...)
+			__attribute__((format(printf, 3, 4)));
 static void hold_currency_or_amount(const BcInquiry *inquiry, BcResult *result);
 static bool is_amount_settled(const BcInquiry *inquiry);
 
@@ -29,14 +29,14 @@ bc_holds_order(const BcInquiry *inquiry, BcResult *result)
 	const BcRemoteOrder *remote = &inquiry->remote;
 
 	if (remote->status_id == STATUS_TO_VERIFY)
-		hold(result, "the order awaits manual verification at the store");
+		hold(inquiry, result, "the order awaits manual verification at the store");
 	if (bc_text_listed(remote->payment_status, FAILED_STATUSES))
-		hold(result, "a payment before was %s", remote->payment_status);
+		hold(inquiry, result, "a payment before was %s", remote->payment_status);
 	if (!remote->method_listed)
-		hold(result, "\"%s\" is none of the store's offline payment methods",
+		hold(inquiry, result, "\"%s\" is none of the store's offline payment methods",
 			 remote->method);
 	if (remote->part_paid)
-		hold(result, "store credit or a gift certificate was used");
+		hold(inquiry, result, "store credit or a gift certificate was used");
 	hold_currency_or_amount(inquiry, result);
 }
 
@@ -52,10 +52,10 @@ hold_currency_or_amount(const BcInquiry *inquiry, BcResult *result)
 
 	bc_amount_print(&remote->total, total, sizeof(total));
 	if (!bc_text_same(currency, remote->currency))
-		hold(result, "the store wants %s %s, Odoo settled %s %s",
+		hold(inquiry, result, "the store wants %s %s, Odoo settled %s %s",
 			 total, remote->currency, amount, currency);
 	else if (!is_amount_settled(inquiry))
-		hold(result, "the store wants %s %s, Odoo settled %s (tolerance %s)",
+		hold(inquiry, result, "the store wants %s %s, Odoo settled %s (tolerance %s)",
 			 total, remote->currency, amount,
 			 order->tolerance ? order->tolerance : "0");
 }
@@ -83,52 +83,51 @@ bc_holds_transactions(const BcInquiry *inquiry, BcResult *result)
 	const BcSeen *seen = &inquiry->seen;
 
 	if (seen->ours_not_ok > 0)
-		hold(result, "the store recorded a capture of ours, but not as successful");
+		hold(inquiry, result, "the store recorded a capture of ours, but not as successful");
 	if (seen->unclear > 0)
-		hold(result, "a transaction's outcome is not clear");
+		hold(inquiry, result, "a transaction's outcome is not clear");
 	if (inquiry->purpose == BC_READ_BACK)
 		return;
 	if (seen->declined + seen->voided + seen->authorized > 0)
-		hold(result, "a payment through \"%s\" failed before", seen->gateway);
+		hold(inquiry, result, "a payment through \"%s\" failed before", seen->gateway);
 	if (seen->part_payments > 0)
-		hold(result, "part was paid by store credit or gift certificate");
+		hold(inquiry, result, "part was paid by store credit or gift certificate");
 }
 
-/* The reason grows by one doubt. */
+/* The reason grows by one doubt; one that was cut off is none that anybody saw. */
 static void
-hold(BcResult *result, const char *format,...)
+hold(const BcInquiry *inquiry, BcResult *result, const char *format,...)
 {
+	size_t		begin;
 	va_list		args;
 
 	if (result->reason[0] != '\0')
 		bc_text_append(result->reason, sizeof(result->reason), "; ");
+	begin = strlen(result->reason);
 	va_start(args, format);
 	bc_text_vappend(result->reason, sizeof(result->reason), format, args);
 	va_end(args);
+	if (!bc_holds_approved(inquiry, result->reason + begin))
+		result->verdict = BC_HELD;
+}
+
+/* Its words are in what the approved one said: another sum, or a doubt that came up since, is not. */
+bool
+bc_holds_approved(const BcInquiry *inquiry, const char *doubt)
+{
+	const char *approved = inquiry->order->approved;
+
+	return approved != NULL && *doubt != '\0' && bc_text_shows(approved, doubt);
 }
 
 /* An approval is written down with what it overrode. */
 void
-bc_holds_weigh(const BcInquiry *inquiry, BcResult *result)
+bc_holds_say_approved(BcResult *result)
 {
 	char		doubts[BC_REASON_MAX];
 
-	if (result->reason[0] == '\0')
+	if (result->verdict != BC_GO || result->reason[0] == '\0')
 		return;
-	if (!bc_holds_approved(inquiry, result))
-	{
-		result->verdict = BC_HELD;
-		return;
-	}
 	memcpy(doubts, result->reason, sizeof(doubts));
 	bc_verdict_set(result, BC_GO, "approved although %s", doubts);
-}
-
-/* All of them as they are named now: one that is new, or another sum, nobody has seen. */
-bool
-bc_holds_approved(const BcInquiry *inquiry, const BcResult *result)
-{
-	const char *approved = inquiry->order->approved;
-
-	return approved != NULL && strstr(approved, result->reason) != NULL;
 }

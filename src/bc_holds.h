@@ -12,17 +12,17 @@
 
 #include "bc_verdict.h"
 
-/* Name in the reason whatever is doubtful. */
+/*
+ * Turn BC_GO into BC_HELD where something is doubtful of which no person
+ * approved, with every doubt named in the reason.
+ */
 extern void bc_holds_order(const BcInquiry *inquiry, BcResult *result);
 extern void bc_holds_transactions(const BcInquiry *inquiry, BcResult *result);
 
-/*
- * Then turn BC_GO into BC_HELD if there is a doubt.  Once approved it stays
- * BC_GO, and the reason says so.
- */
-extern void bc_holds_weigh(const BcInquiry *inquiry, BcResult *result);
+/* What is BC_GO all the same: then the reason says so. */
+extern void bc_holds_say_approved(BcResult *result);
 
-/* Are the doubts in the reason among those that a person saw and approved of? */
-extern bool bc_holds_approved(const BcInquiry *inquiry, const BcResult *result);
+/* Did a person see this doubt, and approve? */
+extern bool bc_holds_approved(const BcInquiry *inquiry, const char *doubt);
 
 #endif							/* BCPAID_BC_HOLDS_H */

@@ -20,6 +20,7 @@
 static size_t take(const char *from, size_t left, const char *secret,
 				   char *piece, size_t *n);
 static size_t character_length(const unsigned char *c, size_t left);
+static bool begins_with(const char *shown, const char *text);
 static bool is_control(const unsigned char *c, size_t length);
 static void drop_half_character(char *text);
 static bool same_for(const char *a, const char *b, size_t length);
@@ -201,6 +202,34 @@ bc_text_listed(const char *text, const char *lines)
 		lines += strspn(lines, "\n");
 	}
 	return false;
+}
+
+bool
+bc_text_shows(const char *shown, const char *text)
+{
+	for (; *shown != '\0'; shown++)
+	{
+		if (begins_with(shown, text))
+			return true;
+	}
+	return *text == '\0';
+}
+
+static bool
+begins_with(const char *shown, const char *text)
+{
+	for (; *text != '\0'; shown++)
+	{
+		size_t		length = character_length((const unsigned char *) text, strlen(text));
+
+		if (*shown == *text)
+			text++;
+		else if (*shown == '?' && length > 0)
+			text += length;
+		else
+			return false;
+	}
+	return true;
 }
 
 static bool

@@ -31,6 +31,12 @@ extern void bc_text_vappend(char *to, size_t size, const char *format, va_list a
 /* Equal but for the case of ASCII letters? */
 extern bool bc_text_same(const char *a, const char *b);
 
+/*
+ * Does `shown` have the text in it?  A '?' there stands for any character: it
+ * was kept in an encoding that may lack some.
+ */
+extern bool bc_text_shows(const char *shown, const char *text);
+
 /* Is the text one of the newline separated lines, in any case? */
 extern bool bc_text_listed(const char *text, const char *lines);
 

@@ -221,7 +221,7 @@ judge_look(const BcInquiry *inquiry, BcResult *result)
 		bc_verdict_set(result, BC_GO, "%s", "");
 		bc_holds_order(inquiry, result);
 		bc_holds_transactions(inquiry, result);
-		bc_holds_weigh(inquiry, result);
+		bc_holds_say_approved(result);
 	}
 }
 
@@ -257,7 +257,7 @@ judge_read_back(const BcInquiry *inquiry, BcResult *result)
 	{
 		bc_verdict_set(result, BC_GO, "%s", "");
 		bc_holds_transactions(inquiry, result);
-		bc_holds_weigh(inquiry, result);
+		bc_holds_say_approved(result);
 		if (result->verdict == BC_GO && result->reason[0] == '\0')
 			bc_verdict_set(result, BC_GO, "no capture is among the order's transactions");
 	}
@@ -297,7 +297,7 @@ captures_are_doubtful(const BcInquiry *inquiry, BcResult *result)
 		bc_verdict_set(result, BC_HELD, "our capture was voided at the store");
 	else
 		return false;
-	return !bc_holds_approved(inquiry, result);
+	return !bc_holds_approved(inquiry, result->reason);
 }
 
 /* An authorization that was voided, or that the order says came to nothing, is past. */

@@ -83,6 +83,19 @@ case('the store said yes, and was held for something else: approved of that, it 
 	is(posts($vague), 2, 'sent once more');
 });
 
+case('an approval is for one write', sub {
+	my $lost = one('approved, then lost', total => 60, remote => { total_inc_tax => '69.8400' }, state => 'held', reason => qr/^the store wants 69.84 USD/);
+	$shop->pay_all($lost);
+	ends($lost);
+	$shop->fault(match => { order => $lost->{number}, method => 'POST' }, do => 'drop');
+	$shop->odoo('SELECT bcpaid.approve(' . capture_of($lost) . ')');
+	ends($lost, name => 'lost, and never there: held again', state => 'held', reason => qr/^sent before, outcome not known; now: the store wants 69.84 USD/);
+	is(posts($lost), 1, 'and not sent again');
+	$shop->odoo('SELECT bcpaid.approve(' . capture_of($lost) . ')');
+	ends($lost, name => 'approved again');
+	is(posts($lost), 2, 'sent again');
+});
+
 case('an approval is of what a person saw', sub {
 	my $seen = paid('held for its amount', total => 60, state => 'held', remote => { total_inc_tax => '69.8400' }, reason => qr/store wants 69.84 USD, Odoo settled 60/);
 	ends($seen);

@@ -185,7 +185,7 @@ BEGIN
     END IF;
     PERFORM bcpaid.queue_move(ARRAY(SELECT id FROM bcpaid.capture WHERE state = 'claimed' FOR UPDATE),
                               'queued', 'the worker ended before it sent anything', NULL, 'worker');
-    UPDATE bcpaid.capture SET sent_at = pg_catalog.clock_timestamp() WHERE state = 'sending';
+    UPDATE bcpaid.capture SET sent_at = pg_catalog.clock_timestamp(), approved = NULL WHERE state = 'sending';
     PERFORM bcpaid.queue_move(ARRAY[id], 'unknown', 'the worker ended while it was sending', sent_at + silence, 'worker')
        FROM bcpaid.capture WHERE state = 'sending';
 END $$;

@@ -23,7 +23,8 @@ COMMENT ON FUNCTION bcpaid.queue_attempt(bigint[], text[], bigint[], bigint[], b
  * meanwhile.
  *
  * A write whose outcome is not known counts from now: its request left after
- * the intent's commit, which may have waited for a standby.
+ * the intent's commit, which may have waited for a standby.  What a person
+ * approved of was that write, not another one.
  */
 CREATE FUNCTION bcpaid.queue_settle(captures bigint[], from_states text[], to_states text[], whys text[],
                                     delays_ms bigint[], flags bigint[], amounts text[], currencies text[],
@@ -38,6 +39,7 @@ BEGIN
                due = CASE WHEN m.delay_ms < 0 THEN 'infinity'
                           ELSE pg_catalog.clock_timestamp() + m.delay_ms * interval '1 millisecond' END,
                taken_back_at = CASE WHEN m.to_state IN ('unknown', 'captured') THEN c.taken_back_at END,
+               approved = CASE WHEN m.from_state <> 'sending' OR m.to_state <> 'unknown' THEN c.approved END,
                changed_at = pg_catalog.clock_timestamp(),
                sent_at = CASE WHEN m.from_state = 'sending' AND m.to_state = 'unknown' THEN pg_catalog.clock_timestamp()
                               ELSE c.sent_at END,

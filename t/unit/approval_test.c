@@ -9,6 +9,8 @@
 
 #define SAW "the store wants 99 USD, Odoo settled 69.84 (tolerance 0.05)"
 #define SAW_BOTH "gave up; a payment before was void; \"Visa\" is none of the store's offline payment methods"
+#define SAW_ALL "the order awaits manual verification at the store; \"Visa\" is none of the store's offline payment methods; store credit or a gift certificate was used"
+#define SAW_LATIN "\"?berwei\303\237ung ??\" is none of the store's offline payment methods"
 #define SAW_TWO "2 captures are among the order's transactions"
 
 static const struct
@@ -29,6 +31,10 @@ static const struct
 	{BC_GO, SAW_BOTH, "\"payment_status\":\"void\",\"payment_method\":\"Visa\"", NONE},
 	{BC_GO, SAW_BOTH, "\"payment_method\":\"Visa\"", NONE},
 	{BC_HELD, SAW_BOTH, "\"payment_method\":\"Visa 2\"", NONE},
+	{BC_GO, SAW_ALL, "\"status_id\":12,\"store_credit_amount\":\"1.0000\"", NONE},
+	{BC_HELD, SAW_ALL, "\"status_id\":12,\"payment_status\":\"void\",\"store_credit_amount\":\"1.0000\"", NONE},
+	{BC_GO, SAW_LATIN, "\"payment_method\":\"\\u00dcberwei\\u00dfung \\u6ce8\\u6587\"", NONE},
+	{BC_HELD, SAW_LATIN, "\"payment_method\":\"\\u00dcberwei\\u00dfung \\u6ce8\"", NONE},
 	{BC_HELD, SAW, "", OURS "|\"id\":5"},
 	{BC_TAKEN, SAW_TWO, "", OURS "|\"id\":5"},
 	{BC_HELD, SAW_TWO, "", OURS "|\"id\":5|\"id\":6"},

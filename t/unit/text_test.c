@@ -81,6 +81,9 @@ main(void)
 	ok(bc_text_same("Bank Deposit", "bank deposit"), "case does not matter");
 	ok(!bc_text_same("Bank Deposit", "bank deposits"), "length does");
 	ok(!bc_text_same("\xc3\x84", "\xc3\xa4"), "only ASCII is folded");
+	ok(bc_text_shows("a; bb; c", "bb") && bc_text_shows("a; bb", "bb") && bc_text_shows("bb", ""), "shown");
+	ok(!bc_text_shows("a; b; c", "bb") && !bc_text_shows("", "b") && !bc_text_shows("b?", "bbb"), "not shown");
+	ok(bc_text_shows("x?y", "\xc3\xa4" "y") && bc_text_shows("?", "?") && !bc_text_shows("?", "ab") && !bc_text_shows("a", "?"), "one character for a question mark");
 	ok(bc_text_listed("CHECK", "Cash\nCheck\nManual"), "in the list");
 	ok(bc_text_listed("manual", "Cash\nCheck\nManual\n"), "the last line");
 	ok(!bc_text_listed("Chec", "Cash\nCheck"), "part of a line is not in the list");
