@@ -220,12 +220,10 @@ begins_with(const char *shown, const char *text)
 {
 	for (; *text != '\0'; shown++)
 	{
-		size_t		length = character_length((const unsigned char *) text, strlen(text));
-
 		if (*shown == *text)
 			text++;
-		else if (*shown == '?' && length > 0)
-			text += length;
+		else if (*shown == '?')
+			text += character_length((const unsigned char *) text, strlen(text));
 		else
 			return false;
 	}

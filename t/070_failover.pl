@@ -219,7 +219,7 @@ sub under_load
 	my $editor = $old->background_psql('odoo', extra_params => [ '-U', 'odoo' ]);
 	into_their_states($editor, @cases);
 
-	my @payers = map { payer($shop, [ @stream[ $_ * 30 .. $_ * 30 + 29 ], to_the_end => 0) } 0 .. 1;
+	my @payers = map { payer($shop, [ @stream[ $_ * 30 .. $_ * 30 + 29 ] ], to_the_end => 0) } 0 .. 1;
 	$shop->control('POST', 'wait', { timeout_ms => 60000, captures => { store => $stream[0]{hash}, count => 12 } });
 	$shop->control('DELETE', 'faults');
 	my ($since, $begun) = take_over($shop, $old, $new);
