@@ -94,21 +94,21 @@ bc_holds_transactions(const BcInquiry *inquiry, BcResult *result)
 		hold(inquiry, result, "part was paid by store credit or gift certificate");
 }
 
-/* The reason grows by one doubt; one that was cut off is none that anybody saw. */
+/* The reason grows by one doubt. */
 static void
 hold(const BcInquiry *inquiry, BcResult *result, const char *format,...)
 {
-	size_t		begin;
+	char		doubt[BC_REASON_MAX] = "";
 	va_list		args;
 
+	va_start(args, format);
+	bc_text_vappend(doubt, sizeof(doubt), format, args);
+	va_end(args);
+	if (!bc_holds_approved(inquiry, doubt))
+		result->verdict = BC_HELD;
 	if (result->reason[0] != '\0')
 		bc_text_append(result->reason, sizeof(result->reason), "; ");
-	begin = strlen(result->reason);
-	va_start(args, format);
-	bc_text_vappend(result->reason, sizeof(result->reason), format, args);
-	va_end(args);
-	if (!bc_holds_approved(inquiry, result->reason + begin))
-		result->verdict = BC_HELD;
+	bc_text_append(result->reason, sizeof(result->reason), "%s", doubt);
 }
 
 /* Its words are in what the approved one said: another sum, or a doubt that came up since, is not. */
@@ -117,7 +117,7 @@ bc_holds_approved(const BcInquiry *inquiry, const char *doubt)
 {
 	const char *approved = inquiry->order->approved;
 
-	return approved != NULL && *doubt != '\0' && bc_text_shows(approved, doubt);
+	return approved != NULL && bc_text_shows(approved, doubt);
 }
 
 /* An approval is written down with what it overrode. */

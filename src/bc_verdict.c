@@ -184,7 +184,7 @@ bc_verdict_transactions(BcInquiry *inquiry, const HttpAnswer *answer, BcResult *
 		return true;
 	}
 	if (seen->pages > BC_PAGES_MAX)
-		bc_verdict_set(result, BC_HELD, "the order has too many transactions to judge");
+		bc_verdict_set(result, BC_HELD, "the order has too many transactions to judge: settle by hand, or cancel");
 	else if (seen->page < seen->pages)
 		return false;
 	else if (inquiry->purpose == BC_READ_BACK)

@@ -16,7 +16,8 @@
 
 #define BC_HASH_MAX		64
 #define BC_TOKEN_MAX	255
-#define BC_REASON_MAX	400		/* bytes kept of a reason, store text included */
+#define BC_REASON_MAX	800		/* bytes kept of a reason, store text
+								 * included: room for all doubts at once */
 #define BC_PAYMENT_STATUS_MAX 32	/* "partially refunded" needs 19 */
 #define BC_MARKER_LEN	40		/* "bcpaid-" and 32 hexadecimal digits, and
 								 * the zero */

@@ -283,13 +283,13 @@ SQL
 	is($first, 't', 'and true where it is not');
 	($first) = split /\n/, $shop->sql(<<'SQL');
 BEGIN;
-CREATE TEMP TABLE line AS SELECT jsonb_set(jsonb_set(l, '{capture,state}', '"sending"'), '{capture,sent_at}', '"2000-01-01"') AS l FROM bcpaid.export_ledger() AS l WHERE l ? 'capture';
+CREATE TEMP TABLE line AS SELECT jsonb_set(l, '{capture}', l -> 'capture' || '{"state": "sending", "sent_at": "2000-01-01", "approved": "all"}') AS l FROM bcpaid.export_ledger() AS l WHERE l ? 'capture';
 DELETE FROM bcpaid.history; DELETE FROM bcpaid.attempt; DELETE FROM bcpaid.capture;
 SELECT min(x) FROM (SELECT bcpaid.import_ledger(l)::text AS x FROM line) AS i HAVING min(x) <> 'true';
-SELECT string_agg(DISTINCT state || ' ' || (sent_at >= now()), ', ') FROM bcpaid.capture;
+SELECT string_agg(DISTINCT state || ' ' || (sent_at >= now()) || ' ' || coalesce(approved, 'not approved'), ', ') FROM bcpaid.capture;
 ROLLBACK;
 SQL
-	is($first, 'unknown true', 'what was being sent is looked for, and read for from now on: its request may have left after it was exported');
+	is($first, 'unknown true not approved', 'what was being sent is looked for, and read for from now on: its request may have left after it was exported; what was approved was that write');
 	return;
 });
 

@@ -52,6 +52,11 @@ is(posts($less), 0, 'and nothing was sent');
 $shop->odoo('SELECT bcpaid.approve(' . capture_of($less) . ')');
 ends($less, name => 'approved once more', state => 'applied');
 
+my $patient = paid('approved while the store is paused, then retried', %amount);
+ends($patient);
+$shop->odoo('SELECT bcpaid.pause(1); SELECT bcpaid.approve(' . capture_of($patient) . '); SELECT bcpaid.retry(' . capture_of($patient) . '); SELECT bcpaid.resume(1)');
+ends($patient, name => 'is approved still', state => 'applied');
+
 my $refused = paid('approved, then refused by the store', %amount);
 ends($refused);
 $shop->fault(match => { order => $refused->{number}, method => 'POST' }, times => 1, do => 'answer', status => 400, body => {});

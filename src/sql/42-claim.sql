@@ -126,17 +126,18 @@ BEGIN
         SELECT n.* FROM seen n WHERE n.why IS NULL AND (SELECT pg_catalog.count(*) FROM stopped) >= 0
     ), claimed AS (
         UPDATE bcpaid.capture c
-           SET state = 'claimed', changed_at = pg_catalog.clock_timestamp(),
+           SET state = CASE c.state WHEN 'unknown' THEN c.state ELSE 'claimed' END,
+               changed_at = CASE c.state WHEN 'unknown' THEN c.changed_at ELSE pg_catalog.clock_timestamp() END,
                approved = g.still_approved, odoo_amount = g.judged_amount
           FROM ROWS FROM (pg_catalog.unnest(ARRAY(SELECT n.id FROM going n)),
                           pg_catalog.unnest(ARRAY(SELECT n.still_approved FROM going n)),
                           pg_catalog.unnest(ARRAY(SELECT n.judged_amount FROM going n)))
                AS g (id, still_approved, judged_amount)     /* no join of what may be many with as many */
-         WHERE c.id = g.id AND c.state <> 'unknown'
+         WHERE c.id = g.id
         RETURNING c.id, c.state
     ), told AS (
         INSERT INTO bcpaid.history (capture_id, state, by)
-        SELECT claimed.id, claimed.state, 'worker' FROM claimed
+        SELECT claimed.id, claimed.state, 'worker' FROM claimed WHERE claimed.state = 'claimed'
     )
     SELECT g.id, g.order_id, g.store_id, g.store_hash, g.remote_order_id, g.state = 'unknown',
            COALESCE(g.judged_amount, g.amount)::text, COALESCE(g.judged_currency, g.currency),
@@ -211,7 +212,7 @@ BEGIN
     WITH moved AS (
         UPDATE bcpaid.capture c
            SET state = 'sending', reason = NULL, due = pg_catalog.clock_timestamp(), changed_at = pg_catalog.clock_timestamp(),
-               sends = c.sends + 1, sent_at = pg_catalog.clock_timestamp(), absent_reads = 0, answered = false,
+               sends = c.sends + 1, sent_at = pg_catalog.clock_timestamp(), absent_reads = 0,
                amount = w.amount, currency = w.currency
           FROM ROWS FROM (pg_catalog.unnest(granted), pg_catalog.unnest(sums), pg_catalog.unnest(moneys))
                AS w (id, amount, currency)

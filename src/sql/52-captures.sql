@@ -34,8 +34,9 @@ COMMENT ON FUNCTION bcpaid.move_by_hand(bigint, text[], text, text, text) IS 'mo
 CREATE FUNCTION bcpaid.retry(capture bigint) RETURNS void
 LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    UPDATE bcpaid.capture c SET failures = 0, approved = CASE WHEN c.state IN ('waiting', 'queued') THEN c.approved END
+     WHERE c.id = retry.capture AND c.state IN ('refused', 'held', 'cancelled', 'waiting', 'queued');
     PERFORM bcpaid.move_by_hand(capture, '{refused,held,cancelled,waiting,queued}', 'queued', 'retry', 'retry');
-    UPDATE bcpaid.capture c SET failures = 0, approved = NULL WHERE c.id = retry.capture;
 END $$;
 COMMENT ON FUNCTION bcpaid.retry(bigint) IS
     'try a refused, held, cancelled or waiting capture again, now; SQLSTATE 55000 in another state, 42704 if unknown';
@@ -65,7 +66,7 @@ BEGIN
     PERFORM bcpaid.move_by_hand(capture, '{held}', 'queued', 'approved', 'approve');
 END $$;
 COMMENT ON FUNCTION bcpaid.approve(bigint) IS
-    'send a held capture in spite of the doubts in its reason, and of no other; SQLSTATE 55000 in another state, 42704 if unknown';
+    'send a held capture in spite of the doubts in its reason, once; SQLSTATE 55000 in another state, 42704 if unknown';
 
 CREATE FUNCTION bcpaid.cancel(capture bigint) RETURNS void
 LANGUAGE bcpaid SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

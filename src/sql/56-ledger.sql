@@ -48,6 +48,7 @@ BEGIN
         c := c || jsonb_build_object('id', nextval('bcpaid.capture_id_seq'), 'state', CASE c ->> 'state'
             WHEN 'sending' THEN 'unknown' WHEN 'claimed' THEN 'queued' ELSE c ->> 'state' END,
             'due', CASE c ->> 'state' WHEN 'applied' THEN 'infinity' ELSE c ->> 'due' END,
+            'approved', CASE c ->> 'state' WHEN 'sending' THEN NULL ELSE c -> 'approved' END,
             'sent_at', CASE c ->> 'state' WHEN 'sending' THEN to_jsonb(clock_timestamp()) ELSE c -> 'sent_at' END,
             'marker', bcpaid.marker(c ->> 'store_hash', (c ->> 'remote_order_id')::bigint));
         INSERT INTO bcpaid.capture SELECT * FROM jsonb_populate_record(NULL::bcpaid.capture, c)

@@ -41,6 +41,32 @@ static const struct
 	{BC_HELD, "", "\"status_id\":12", NONE},
 };
 
+/* Whatever the store calls its method and its gateway: nothing is cut off that nobody would see. */
+static void
+test_all_at_once(void)
+{
+	static const char *const doubts[] = {"manual verification", "was declined", "M\" is none of the store's", "or a gift certificate was used",
+	"the store wants 1234567890123.45 EUR, Odoo settled 69.84 USD", "not as successful", "outcome is not clear", "G\" failed before", "part was paid by"};
+	char		order_members[1024];
+	char		transactions[1024];
+	Case		c = {BC_HELD, order_members, transactions, false, NULL};
+	bool		alone;
+	BcResult	result;
+
+	snprintf(order_members, sizeof(order_members), "\"status_id\":12,\"payment_status\":\"declined\",\"store_credit_amount\":\"1.0000\","
+			 "\"total_inc_tax\":\"1234567890123.4500\",\"currency_code\":\"EUR\",\"default_currency_code\":\"EUR\",\"payment_method\":\"%0119dM\"", 0);
+	snprintf(transactions, sizeof(transactions), OURS ",\"status\":\"error\"|\"event\":\"capture\",\"status\":\"what\"|"
+			 "\"event\":\"purchase\",\"method\":\"store_credit\",\"gateway\":\"storecredit\"|"
+			 "\"event\":\"purchase\",\"status\":\"error\",\"method\":\"credit_card\",\"gateway\":\"%062dG\"", 0);
+	result = ask(BC_LOOK, &c, NULL, &alone);
+	is_number(result.verdict, BC_HELD, "all doubts at once");
+	for (size_t i = 0; i < sizeof(doubts) / sizeof(doubts[0]); i++)
+		ok(strstr(result.reason, doubts[i]) != NULL, "named: %s", doubts[i]);
+	printf("# %zu bytes: %s\n", strlen(result.reason), result.reason);
+	result = ask(BC_LOOK, &c, result.reason, &alone);
+	is_number(result.verdict, BC_GO, "approved all at once");
+}
+
 int
 main(void)
 {
@@ -54,5 +80,6 @@ main(void)
 		ok((strncmp(result.reason, "approved although ", 18) == 0) == (c.wanted == BC_GO && *c.order),
 		   "and its reason says so: %s", result.reason);
 	}
+	test_all_at_once();
 	return done_testing();
 }
